@@ -1,0 +1,193 @@
+package core
+
+// lot is how many events pass through the stages of fill together, so that
+// the cache misses of their table look-ups overlap.
+const lot = 128
+
+// genreModel draws a user, then a genre by the user's weights, then a movie
+// of the genre, then a rating by the affinity.
+type genreModel struct {
+	t       *GenreTables
+	users   []userGenre       // as t.Weights, packed
+	first   [MaxGenres]uint32 // of a genre's movies in byGenre
+	count   [MaxGenres]uint32
+	byGenre []MovieMask  // the movies of genre 0 in order of ID, of genre 1, ...
+	below   [][16]uint32 // t.Below; the rest of a row is never reached
+}
+
+// userGenre is a weight in the lower 16 bits and a genre's number above.
+type userGenre uint32
+
+func newGenreModel(t *GenreTables) *genreModel {
+	m := &genreModel{t: t}
+	for _, w := range t.Weights {
+		m.users = append(m.users, userGenre(w.Genre)<<16|userGenre(w.Units))
+	}
+	for g := range t.Genres {
+		m.first[g] = uint32(len(m.byGenre))
+		for _, movie := range t.Movies {
+			if movie.Mask>>g&1 == 1 {
+				m.byGenre = append(m.byGenre, movie)
+			}
+		}
+		m.count[g] = uint32(len(m.byGenre)) - m.first[g]
+	}
+	m.below = make([][16]uint32, len(t.Below))
+	for level := range m.below {
+		copy(m.below[level][:], t.Below[level][:])
+		for j := len(t.Below[level]); j < 16; j++ {
+			m.below[level][j] = ChanceOne
+		}
+	}
+	return m
+}
+
+func (m *genreModel) tables() *GenreTables       { return m.t }
+func (m *genreModel) appendBody(b []byte) []byte { return m.t.append(b) }
+
+func (m *genreModel) fill(dst []Event, seed, n uint64) {
+	for len(dst) > 0 {
+		k := min(lot, len(dst))
+		m.fillLot(dst[:k], seed, n)
+		dst, n = dst[k:], n+uint64(k)
+	}
+}
+
+// draw is what the stages of one event hand on.
+type draw struct {
+	genre, movie, rating uint64 // random words
+	user, at             uint32 // user index; index in byGenre
+}
+
+func (m *genreModel) fillLot(dst []Event, seed, n uint64) {
+	var draws [lot]draw
+	users, topK := uint64(m.t.Users()), m.t.TopK
+	d := draws[:len(dst)]
+	for i := range d {
+		w0, w1, w2, w3 := philox(seed, uint64(LaneEvent), n+uint64(i), 0, 0, 0)
+		d[i] = draw{genre: w1, movie: w2, rating: w3, user: uint32(below(w0, users))}
+	}
+	for i := range d {
+		u := int(d[i].user) * topK
+		g := pick(m.users[u:u+topK], d[i].genre)
+		d[i].at = m.first[g] + uint32(below(d[i].movie, uint64(m.count[g])))
+	}
+	for i := range d {
+		movie := m.byGenre[d[i].at]
+		u := int(d[i].user) * topK
+		dst[i].User = d[i].user + 1
+		dst[i].Movie = movie.ID
+		dst[i].Rating = rate(&m.below[affinity(m.users[u:u+topK], movie.Mask)&(2*WeightSum-1)], d[i].rating)
+	}
+}
+
+// pick returns the genre drawn by the upper bits of w: the first whose
+// cumulative weight is above them.
+func pick(weights []userGenre, w uint64) uint32 {
+	x := uint32(w >> (64 - weightBits))
+	for _, g := range weights {
+		units := uint32(g & 0xffff)
+		if x < units {
+			return uint32(g >> 16)
+		}
+		x -= units
+	}
+	return 0 // never: the weights sum to WeightSum
+}
+
+// affinity returns the sum of the weights of the genres in mask.
+func affinity(weights []userGenre, mask uint32) uint32 {
+	sum := uint32(0)
+	for _, g := range weights {
+		sum += uint32(g&0xffff) & -(mask >> (g >> 16) & 1)
+	}
+	return sum
+}
+
+// rate returns 1 + the number of thresholds that the upper bits of w reach.
+// The thresholds ascend: a search of the 16 by halves.
+func rate(row *[16]uint32, w uint64) uint8 {
+	x := uint32(w >> (64 - chanceBits))
+	// x - t has its upper bit set exactly when x < t, as both are at most 2^31.
+	reached := func(t uint32) uint32 { return ^(x - t) >> 31 }
+	j := reached(row[7]) << 3
+	j += reached(row[j+3]) << 2
+	j += reached(row[j+1]) << 1
+	j += reached(row[j])
+	return uint8(j + 1)
+}
+
+func (m *genreModel) explain(seed, n uint64) Explanation {
+	w := Philox(seed, LaneEvent, [4]uint64{n, 0, 0, 0})
+	u := int(below(w[0], uint64(m.t.Users())))
+	weights := m.users[u*m.t.TopK : (u+1)*m.t.TopK]
+	g := pick(weights, w[1])
+	movie := m.byGenre[m.first[g]+uint32(below(w[2], uint64(m.count[g])))]
+	level := affinity(weights, movie.Mask)
+	rating := rate(&m.below[level], w[3])
+	return Explanation{
+		User: uint32(u) + 1, Weights: m.t.UserWeights(u), Genre: m.t.Genres[g].Name,
+		Movie: movie.ID, Genres: m.t.MovieGenres(movie.Mask),
+		Affinity: float64(level) / WeightSum, Expected: m.t.expected(int(level)),
+		Rating: float64(rating) / 2, Chance: m.t.chance(int(level), rating),
+	}
+}
+
+// chance returns the probability of a rating in half stars at an affinity.
+func (t *GenreTables) chance(level int, rating uint8) float64 {
+	upper, lower := uint32(ChanceOne), uint32(0)
+	if rating < 10 {
+		upper = t.Below[level][rating-1]
+	}
+	if rating > 1 {
+		lower = t.Below[level][rating-2]
+	}
+	return float64(upper-lower) / ChanceOne
+}
+
+// expected returns the mean rating in stars at an affinity.
+func (t *GenreTables) expected(level int) float64 {
+	mean := 0.0
+	for r := range uint8(10) {
+		mean += t.chance(level, r+1) * float64(r+1) / 2
+	}
+	return mean
+}
+
+func (m *genreModel) shares() (shares [10]float64) {
+	// Movies of a genre with the same mask count together.
+	type alike struct {
+		mask   uint32
+		movies int
+	}
+	masks := make([][]alike, len(m.t.Genres))
+	for g := range masks {
+		index := map[uint32]int{}
+		for _, movie := range m.byGenre[m.first[g] : m.first[g]+m.count[g]] {
+			i, ok := index[movie.Mask]
+			if !ok {
+				i = len(masks[g])
+				index[movie.Mask] = i
+				masks[g] = append(masks[g], alike{mask: movie.Mask})
+			}
+			masks[g][i].movies++
+		}
+	}
+	var levels [WeightSum + 1]float64
+	for u := range m.t.Users() {
+		weights := m.users[u*m.t.TopK : (u+1)*m.t.TopK]
+		for _, w := range weights {
+			g := w >> 16
+			each := float64(w&0xffff) / WeightSum / float64(m.count[g]) / float64(m.t.Users())
+			for _, a := range masks[g] {
+				levels[affinity(weights, a.mask)] += each * float64(a.movies)
+			}
+		}
+	}
+	for level, p := range levels {
+		for r := range shares {
+			shares[r] += p * m.t.chance(level, uint8(r+1))
+		}
+	}
+	return shares
+}

@@ -1,0 +1,22 @@
+package core
+
+// Run is the identity and the cursor of one run: what a state directory, a
+// target directory and a Kafka cursor record hold.
+type Run struct {
+	Name     string   `json:"run"`
+	Target   string   `json:"target"`   // canonical URL, see the sink
+	Snapshot string   `json:"snapshot"` // Snapshot.ID
+	Recipe   Recipe   `json:"recipe"`
+	Seed     uint64   `json:"seed"`
+	Format   int      `json:"format"` // FormatVersion
+	Schedule Schedule `json:"schedule"`
+	From     uint64   `json:"from"` // the first event of the run
+	Next     uint64   `json:"next"` // every event before it is delivered
+	Done     bool     `json:"done"` // the run has reached its end
+}
+
+// SameEvents tells whether both runs deliver the same users, movies and
+// ratings: snapshot, seed and format version agree.
+func (r Run) SameEvents(o Run) bool {
+	return r.Snapshot == o.Snapshot && r.Seed == o.Seed && r.Format == o.Format
+}

@@ -1,0 +1,164 @@
+package core
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// ErrSchedule is returned when a recorded schedule cannot be read.
+var ErrSchedule = errors.New("schedule")
+
+const (
+	// MaxTime is the latest event time: 9999-12-31T23:59:59.999Z in epoch ms.
+	MaxTime = 253402300799999
+	// maxOffset caps a time since the start of a segment, so that sums of a
+	// start and an offset never overflow. It lies beyond MaxTime.
+	maxOffset = 1 << 48
+	// maxEvents caps a count of events: 2^53.
+	maxEvents = 1 << 53
+)
+
+// Shape is the arrival process of one segment of a schedule, in arrivals
+// k = 0, 1, 2, ... and milliseconds since the segment's start. at never
+// decreases in k; count(ms) is the number of k with at(k) < ms.
+type Shape interface {
+	at(k uint64) int64
+	count(ms int64) uint64
+	fill(dst []Event, k uint64, start int64)
+	kind() string   // its key in shapes
+	String() string // what shapes[kind] reads
+}
+
+// shapes reads each kind of shape from its text.
+var shapes = map[string]func(string) (Shape, error){
+	"rate": func(s string) (Shape, error) { return asShape(ParseRate(s)) },
+}
+
+func asShape(r Rate, err error) (Shape, error) { return r, err }
+
+// Segment is a part of a schedule: event From+k happens at Start + Shape.at(k).
+type Segment struct {
+	From  uint64 // the first event
+	Start int64  // epoch ms
+	Shape Shape
+}
+
+// Schedule gives each event its time. The zero value is not a schedule.
+type Schedule struct{ Segments []Segment }
+
+// ConstantSchedule is event 0 at start (epoch ms) and rate from then on.
+func ConstantSchedule(start int64, rate Rate) Schedule {
+	return Schedule{[]Segment{{From: 0, Start: start, Shape: rate}}}
+}
+
+// At returns the time of event n in epoch milliseconds. It never decreases in
+// n within a segment, costs O(log segments) and does not allocate.
+func (s Schedule) At(n uint64) int64 {
+	g := s.Segments[s.index(n)]
+	return g.Start + g.Shape.at(n-g.From)
+}
+
+// Before returns the number of events that happen before t (epoch ms), which
+// is the first event at t or later: the inverse of At.
+func (s Schedule) Before(t int64) uint64 {
+	for i, g := range s.Segments {
+		n := g.From + g.Shape.count(t-g.Start)
+		if i+1 == len(s.Segments) || n < s.Segments[i+1].From {
+			return n
+		}
+	}
+	return 0
+}
+
+// Start returns the time of event 0 in epoch milliseconds.
+func (s Schedule) Start() int64 { return s.At(0) }
+
+// End returns the first event number that the schedule cannot give a time to:
+// its time would pass MaxTime.
+func (s Schedule) End() uint64 { return s.Before(MaxTime + 1) }
+
+// Equal tells whether both schedules give every event the same time.
+func (s Schedule) Equal(o Schedule) bool { return slices.Equal(s.Segments, o.Segments) }
+
+func (s Schedule) index(n uint64) int {
+	return sort.Search(len(s.Segments), func(i int) bool { return s.Segments[i].From > n }) - 1
+}
+
+func (s Schedule) fill(dst []Event, n uint64) {
+	for len(dst) > 0 {
+		i := s.index(n)
+		g := s.Segments[i]
+		k := uint64(len(dst))
+		if i+1 < len(s.Segments) {
+			k = min(k, s.Segments[i+1].From-n)
+		}
+		g.Shape.fill(dst[:k], n-g.From, g.Start)
+		dst, n = dst[k:], n+k
+	}
+}
+
+// segmentRecord is a Segment as it is recorded: {"from":0,"start":1735689600000,"shape":"rate 50"}.
+type segmentRecord struct {
+	From  uint64 `json:"from"`
+	Start int64  `json:"start"`
+	Shape string `json:"shape"`
+}
+
+// MarshalJSON writes the schedule as a list of segments.
+func (s Schedule) MarshalJSON() ([]byte, error) {
+	records := make([]segmentRecord, len(s.Segments))
+	for i, g := range s.Segments {
+		records[i] = segmentRecord{g.From, g.Start, g.Shape.kind() + " " + g.Shape.String()}
+	}
+	return json.Marshal(records)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. It returns ErrSchedule for a
+// list that is empty, does not begin at event 0 or does not ascend.
+func (s *Schedule) UnmarshalJSON(data []byte) error {
+	var records []segmentRecord
+	if err := json.Unmarshal(data, &records); err != nil {
+		return fmt.Errorf("%w: %w", ErrSchedule, err)
+	}
+	s.Segments = nil
+	for i, r := range records {
+		if (i == 0) != (r.From == 0) || i > 0 && r.From <= records[i-1].From {
+			return fmt.Errorf("%w: segment %d begins at event %d", ErrSchedule, i, r.From)
+		}
+		name, value, _ := strings.Cut(r.Shape, " ")
+		parse, ok := shapes[name]
+		if !ok {
+			return fmt.Errorf("%w: unknown shape %q", ErrSchedule, r.Shape)
+		}
+		shape, err := parse(value)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrSchedule, err)
+		}
+		s.Segments = append(s.Segments, Segment{r.From, r.Start, shape})
+	}
+	if len(s.Segments) == 0 {
+		return fmt.Errorf("%w: no segments", ErrSchedule)
+	}
+	return nil
+}
+
+// Then returns the schedule with another segment: event from happens at start
+// (epoch ms) or later, in the given shape. Events before from keep their
+// times. A last segment that has no events before from is replaced.
+func (s Schedule) Then(from uint64, start int64, shape Shape) Schedule {
+	kept := slices.Clone(s.Segments)
+	for len(kept) > 0 && kept[len(kept)-1].From >= from {
+		kept = kept[:len(kept)-1]
+	}
+	if from > 0 {
+		start = max(start, s.At(from-1))
+	}
+	return Schedule{append(kept, Segment{from, start, shape})}
+}
+
+// Last returns the shape of the last segment.
+func (s Schedule) Last() Shape { return s.Segments[len(s.Segments)-1].Shape }
