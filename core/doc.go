@@ -1,0 +1,92 @@
+// Package core is the sequence: event n as a pure function of a snapshot, a
+// seed and a schedule. Start with Compile, which makes a Snapshot from a
+// Catalogue, and Sequence.Fill, which computes events. The package does no
+// input or output, has no clock and starts no goroutine.
+//
+// # Sequence, format version 1
+//
+// This section says all that is needed to compute event n in another
+// language, given the tables of a snapshot (GenreTables; gen export writes
+// them as users, movies and model). All numbers are unsigned integers; hi(x,
+// m) is the upper half of the 128-bit product of two 64-bit words: a number
+// in [0, m).
+//
+// The tables:
+//
+//   - G genres, numbered 0 to G-1 in ascending order of the bytes of their
+//     names.
+//   - U users with the indices 0 to U-1; the user of index u has userId u+1.
+//     Each has K weights, a genre and units, heaviest first; the units of a
+//     user sum to 1024.
+//   - Movies in ascending order of movieId, each with a set of genres. The
+//     movies of genre g, in this order, are M(g, 0), M(g, 1), ..., M(g, C(g)-1).
+//   - Below[a][j] for affinities a from 0 to 1024 and j from 0 to 8, ascending
+//     in j: 2^31 times the probability of a rating of at most (j+1)/2 stars.
+//
+// Event n, for n from 0 to 2^53:
+//
+//  1. (w0, w1, w2, w3) = Philox4x64-10 of the key (seed, 1) and the counter
+//     (n, 0, 0, 0), whose first word is the low one.
+//  2. u = hi(w0, U); userId = u+1.
+//  3. x = w1 >> 54, in [0, 1024). The genre g is that of the first of the
+//     user's weights, in order, at which the running sum of units is above x.
+//  4. movie = M(g, hi(w2, C(g))).
+//  5. a = the sum of the units of those of the user's K genres that the movie
+//     has.
+//  6. y = w3 >> 33, in [0, 2^31). The rating in half stars is 1 + the number
+//     of j with Below[a][j] <= y.
+//  7. The time in epoch milliseconds is that of the schedule. Its last segment
+//     with From <= n gives, at a rate of Num/Den events per second in lowest
+//     terms, Start + floor((n - From) * 1000 * Den / Num).
+//
+// The row of an event is {"userId":u,"movieId":m,"rating":r,"timestamp":t}
+// with the rating in stars and one decimal, and its key in Kafka the decimal
+// userId, which also decides the partition: see Partition.
+//
+// # Compiling the profile seed
+//
+// For user index u and genre number g a Gamma(alpha, 1) variate is drawn from
+// Philox blocks of the key (population seed, 2) and the counters (u, g,
+// attempt, 0): see lnGamma. The K genres with the largest variates are kept
+// (ties: the lower number); their variates, divided by their sum, are scaled to
+// 1024 units, rounded down, and the largest remainders are rounded up (ties:
+// the heavier weight). Below[a][j] is 2^31 * Phi((0.75 + j/2 - 1 - 4a/1024) /
+// noise), rounded to the nearest, where Phi is the standard normal
+// distribution: the rating 1 + 4*affinity + N(0, noise), clamped to [0.5, 5]
+// and rounded to the nearest half. Given the affinity each threshold is exact
+// to 2^-31; quantising the weights moves the mean rating by less than 1e-3.
+//
+// All floating point of the package stands here. It uses addition,
+// multiplication, division, square root and floor only, and no product is
+// fused with a sum, so that every processor compiles the same snapshot.
+//
+// # Lanes
+//
+// The second word of a Philox key is the lane: one for each purpose, so that a
+// new purpose changes no number drawn for another.
+//
+// # Identity
+//
+// A snapshot is identified by the SHA-256 of its canonical bytes, which hold
+// the format version, the profile's name and the tables: what events depend
+// on. Titles do not count, nor do genres that are not selected, so that the
+// same movies from CSV, Parquet or elsewhere give the same snapshot.
+//
+// # Format versions
+//
+// A change that alters the row of any event is a new format version with
+// goldens of its own in testdata; the goldens of a version never change.
+//
+// # Caveats
+//
+// Arrivals are even: the n-th event comes exactly when the rate says. Two
+// events of one user may fall on one movie (2% of a million events do), as in
+// the platform's formulas.
+//
+// # Why
+//
+// Philox and not a sequential generator: event n is computed without the
+// events before it, by any worker. One block of 256 bits serves an event, at
+// 15 to 25 ns. 1,024 units and not more: the table of thresholds, 64 kB, stays
+// in a core's second-level cache, and a weight is off by at most 0.0005.
+package core
