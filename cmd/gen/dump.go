@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+)
+
+func dumpCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "dump",
+		Usage:     "write a range of events as fast as possible",
+		UsageText: "gen dump --count N [flags]",
+		Description: "Writes to standard output, or into a directory as immutable segments with a\n" +
+			"manifest. Interrupted at any moment, the same command goes on:\n\n" +
+			"  gen dump --count 1000000 > ratings.jsonl\n" +
+			"  gen dump --count 20000000 --to ratings --format parquet",
+		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("1000000"), []cli.Flag{
+			fromFlag("first `EVENT`"), countFlag("`N` events"), workersFlag(),
+		}),
+		Action: func(c *cli.Context) error {
+			o, err := parseDump(c, e)
+			if err != nil {
+				return err
+			}
+			if o.to == "-" {
+				return toStdout(c.Context, e, o)
+			}
+			return toDir(c.Context, e, o)
+		},
+	}
+}
+
+func parseDump(c *cli.Context, e *env) (deliverOptions, error) {
+	o, err := parseDeliver(c, e)
+	if err != nil {
+		return o, err
+	}
+	if o.count == 0 {
+		return o, fmt.Errorf("%w: dump needs --count", errUsage)
+	}
+	if o.workers = c.Int("workers"); o.workers < 1 || o.workers > 1024 {
+		return o, fmt.Errorf("%w: --workers %d: want 1 to 1024", errUsage, o.workers)
+	}
+	if o.segment.Events == 0 {
+		return o, fmt.Errorf("%w: --segment %s: dump cuts by events, e.g. 1000000", errUsage, o.segment)
+	}
+	return o, nil
+}

@@ -1,0 +1,63 @@
+// Command gen writes synthetic movie ratings that can be computed again: as a
+// stream, or as files.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+)
+
+func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings as arguments. It returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := notifyContext(syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// A closed pipe is then an error of Write, for which exitCode has a rule,
+	// and not the end of the process.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	e := &env{
+		stdout: stdout,
+		ui:     &ui{w: stderr, terminal: isTerminal(stderr), json: slices.Contains(args, "--json"), quiet: slices.Contains(args, "--quiet")},
+		now:    time.Now,
+	}
+	err := newApp(e).RunContext(ctx, args)
+	code := exitCode(err, context.Cause(ctx))
+	e.ui.failure(err, code)
+	return code
+}
+
+// env is what a command gets from outside.
+type env struct {
+	stdout io.Writer
+	ui     *ui
+	now    func() time.Time
+}
+
+// signalError is the cause of a context that a signal ended.
+type signalError struct{ signal os.Signal }
+
+func (e signalError) Error() string { return e.signal.String() }
+
+// notifyContext returns a context that the first of the signals ends, with a
+// signalError as its cause; the second ends the process at once.
+func notifyContext(signals ...os.Signal) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, signals...)
+	go func() {
+		select {
+		case s := <-ch:
+			signal.Stop(ch)
+			cancel(signalError{s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(ch); cancel(nil) }
+}

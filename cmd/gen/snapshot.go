@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gen/core"
+	"gen/emit/catalogue"
+	"gen/emit/files"
+	"gen/store"
+
+	"github.com/urfave/cli/v2"
+)
+
+const builtinName = "builtin"
+
+func snapshotCommand(e *env) *cli.Command {
+	d := core.DefaultParams()
+	return &cli.Command{
+		Name:      "snapshot",
+		Usage:     "compile a catalogue and a population of users",
+		UsageText: "gen snapshot [flags]",
+		Description: "Events are drawn from a snapshot. stream and dump make the default one by\n" +
+			"themselves; this command makes others:\n\n" +
+			"  gen snapshot --users 138493 --alpha 0.3\n" +
+			"  gen snapshot --movies ml-20m/movies.csv\n" +
+			"  gen snapshot --movies features/movies_features --genres features/genres_metadata",
+		Flags: concat(stateFlags(), []cli.Flag{
+			&cli.StringFlag{Name: "movies", Value: builtinName, Usage: "`CATALOGUE`: builtin, a MovieLens movies.csv, a Parquet file, or a directory that Spark wrote", Category: catSequence},
+			&cli.StringFlag{Name: "genres", Usage: "`GENRES` to draw from: a genres_metadata directory, a file with the column genre, or a list: Drama,Comedy (default: all of the catalogue)", Category: catSequence},
+			&cli.IntFlag{Name: "max-genres", Value: d.MaxGenres, Usage: "keep the `N` most frequent genres", Category: catSequence},
+			&cli.StringFlag{Name: "profile", Value: "seed", Usage: "`PROFILE` of the data: " + strings.Join(core.Profiles(), ", "), Category: catSequence},
+			&cli.IntFlag{Name: "users", Value: d.Users, Usage: "`N` users", Category: catSequence},
+			&cli.Float64Flag{Name: "alpha", Value: d.Alpha, Usage: "Dirichlet `ALPHA`: 0.1 one-sided tastes, 2 even ones", Category: catSequence},
+			&cli.IntFlag{Name: "top-k", Value: d.TopK, Usage: "`K` genres kept for each user", Category: catSequence},
+			&cli.Float64Flag{Name: "noise", Value: d.Noise, Usage: "standard deviation `SD` of a rating's noise, in stars", Category: catSequence},
+			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "`SEED` of the population", Category: catSequence},
+			&cli.BoolFlag{Name: "force", Usage: "replace a snapshot that an unfinished run uses", Category: catRun, DisableDefaultText: true},
+		}),
+		Action: func(c *cli.Context) error {
+			o, err := parseSnapshot(c)
+			if err != nil {
+				return err
+			}
+			return runSnapshot(c.Context, e, o)
+		},
+	}
+}
+
+type snapshotOptions struct {
+	state   string
+	movies  string
+	genres  string
+	profile string
+	params  core.Params
+	force   bool
+	json    bool
+}
+
+func parseSnapshot(c *cli.Context) (snapshotOptions, error) {
+	o := snapshotOptions{
+		state: c.String("state"), movies: c.String("movies"), genres: c.String("genres"),
+		profile: c.String("profile"), force: c.Bool("force"), json: c.Bool("json"),
+		params: core.Params{
+			Seed: c.Uint64("seed"), Users: c.Int("users"), Alpha: c.Float64("alpha"), TopK: c.Int("top-k"),
+			Noise: c.Float64("noise"), MaxGenres: c.Int("max-genres"),
+		},
+	}
+	if !slices.Contains(core.Profiles(), o.profile) {
+		return o, fmt.Errorf("%w: --profile %q: there are %s", errUsage, o.profile, strings.Join(core.Profiles(), ", "))
+	}
+	if c.IsSet("genres") && o.genres == "" {
+		return o, fmt.Errorf("%w: --genres is empty", errUsage)
+	}
+	return o, o.params.Validate()
+}
+
+func runSnapshot(_ context.Context, e *env, o snapshotOptions) error {
+	begin := e.now()
+	s, err := compile(e, o)
+	if err != nil {
+		return err
+	}
+	state := store.Open(o.state)
+	if !o.force {
+		if err := refuseInUse(state, s); err != nil {
+			return err
+		}
+	}
+	if err := state.SaveSnapshot(s); err != nil {
+		return err
+	}
+	answer := describeSnapshot(s)
+	if info, err := os.Stat(filepath.Join(o.state, "snapshot.db")); err == nil {
+		answer.Bytes = uint64(info.Size())
+	}
+	answer.State, answer.Seconds = o.state, e.now().Sub(begin).Seconds()
+	if o.json {
+		return printJSON(e.stdout, answer)
+	}
+	_, err = fmt.Fprint(e.stdout, answer.text())
+	return err
+}
+
+// compile reads the catalogue and makes the snapshot.
+func compile(e *env, o snapshotOptions) (*core.Snapshot, error) {
+	cat, err := readCatalogue(e, o.movies)
+	if err != nil {
+		return nil, err
+	}
+	if o.genres != "" {
+		if o.params.Genres, err = readGenres(e, o.genres); err != nil {
+			return nil, err
+		}
+	}
+	return core.Compile(o.profile, cat, o.params)
+}
+
+func readCatalogue(e *env, movies string) (*core.Catalogue, error) {
+	if movies == builtinName {
+		return catalogue.Builtin()
+	}
+	fsys, name, err := files.Source(movies)
+	if err != nil {
+		return nil, fmt.Errorf("--movies: %w", err)
+	}
+	cat, warnings, err := catalogue.Read(fsys, name)
+	for _, w := range warnings {
+		e.ui.warn("--movies %s: %s", movies, w)
+	}
+	if err != nil {
+		return nil, withHint(fmt.Errorf("--movies %s: %w", movies, err), catalogueHint(err))
+	}
+	return cat, nil
+}
+
+func catalogueHint(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "phase 4 of the pipeline writes movies_features; without it: --movies builtin"
+	}
+	return hintOf(err)
+}
+
+// readGenres reads the genres of a file or directory, or of a list.
+func readGenres(e *env, genres string) ([]string, error) {
+	_, statErr := os.Stat(genres)
+	isPath := statErr == nil || strings.ContainsAny(genres, "/") || slices.Contains([]string{".csv", ".parquet"}, filepath.Ext(genres))
+	if !isPath {
+		return core.SplitGenres(strings.ReplaceAll(genres, ",", "|")), nil
+	}
+	fsys, name, err := files.Source(genres)
+	if err != nil {
+		return nil, fmt.Errorf("--genres: %w", err)
+	}
+	list, warnings, err := catalogue.ReadGenres(fsys, name)
+	for _, w := range warnings {
+		e.ui.warn("--genres %s: %s", genres, w)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--genres %s: %w", genres, err)
+	}
+	return list, nil
+}
+
+// refuseInUse returns errMismatch when an unfinished run draws from another
+// snapshot than s.
+func refuseInUse(state *store.State, s *core.Snapshot) error {
+	runs, err := state.Runs()
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if r.Err != nil || r.Snapshot == "" || r.Done && !r.Locked || r.Snapshot == s.ID() {
+			continue
+		}
+		return withHint(fmt.Errorf("%w: run %q into %s uses another snapshot; nothing was changed\n  saved: snapshot %.8s, %s\n  asked: snapshot %.8s, %s",
+			errMismatch, r.Name, r.Target, r.Snapshot, recipeText(r.Recipe), s.ID(), recipeText(s.Recipe)),
+			"take another --state, or --force; the run can then go on only with its own snapshot")
+	}
+	return nil
+}
+
+// snapshotAnswer is what snapshot and inspect print of a snapshot.
+type snapshotAnswer struct {
+	Snapshot string             `json:"snapshot"`
+	Recipe   core.Recipe        `json:"recipe"`
+	Users    int                `json:"users"`
+	Movies   int                `json:"movies"`
+	Unlisted int                `json:"unlisted"` // movies that are never drawn
+	Genres   int                `json:"genres"`
+	Counts   []core.Genre       `json:"genreMovies"`
+	Example  exampleUser        `json:"example"`
+	Shares   map[string]float64 `json:"ratingShares"` // expected, of 1
+	State    string             `json:"state"`
+	Bytes    uint64             `json:"bytes,omitempty"`   // of snapshot.db
+	Seconds  float64            `json:"seconds,omitempty"` // taken to make it
+}
+
+type exampleUser struct {
+	User    int               `json:"userId"`
+	Weights []core.UserWeight `json:"weights"`
+}
+
+func describeSnapshot(s *core.Snapshot) snapshotAnswer {
+	t := s.Tables()
+	a := snapshotAnswer{
+		Snapshot: s.ID(), Recipe: s.Recipe, Users: t.Users(), Movies: len(t.Movies), Unlisted: t.Unlisted(),
+		Genres: len(t.Genres), Counts: t.Genres, Example: exampleUser{1, t.UserWeights(0)}, Shares: map[string]float64{},
+	}
+	for i, p := range s.Shares() {
+		a.Shares[fmt.Sprintf("%.1f", float64(i+1)/2)] = p
+	}
+	return a
+}
+
+func (a snapshotAnswer) text() string {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-10s "+format+"\n", append([]any{name}, args...)...)
+	}
+	fmt.Fprintf(&b, "snapshot %s\n", a.Snapshot)
+	row("recipe", "%s", recipeText(a.Recipe))
+	row("movies", "%d, of which %d without a listed genre are never drawn", a.Movies, a.Unlisted)
+	row("genres", "%d: %s", a.Genres, genreText(a.Counts))
+	row("users", "%d", a.Users)
+	row("example", "%s", a.Example)
+	var shares []string
+	for i := range 10 {
+		stars := fmt.Sprintf("%.1f", float64(i+1)/2)
+		shares = append(shares, fmt.Sprintf("%s:%.2f%%", stars, 100*a.Shares[stars]))
+	}
+	row("ratings", "%s", strings.Join(shares, " "))
+	if a.Bytes > 0 {
+		row("state", "%s, snapshot.db of %s, made in %s", a.State, sizeText(a.Bytes), time.Duration(a.Seconds*1e9).Round(time.Millisecond))
+	}
+	return b.String()
+}
+
+func (u exampleUser) String() string {
+	var parts []string
+	for _, w := range u.Weights {
+		parts = append(parts, fmt.Sprintf("%s %.3f", w.Genre, w.Weight))
+	}
+	return fmt.Sprintf("user %d: %s", u.User, strings.Join(parts, ", "))
+}
+
+func genreText(genres []core.Genre) string {
+	byCount := slices.Clone(genres)
+	slices.SortStableFunc(byCount, func(a, b core.Genre) int { return b.Movies - a.Movies })
+	var parts []string
+	for _, g := range byCount {
+		parts = append(parts, fmt.Sprintf("%s %d", g.Name, g.Movies))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// recipeText returns a recipe in a line.
+func recipeText(r core.Recipe) string {
+	p := r.Params
+	return fmt.Sprintf("profile %s, catalogue %s %.8s, users %d, alpha %v, top-k %d, noise %v, seed %d, format %d",
+		r.Profile, r.Catalogue.Kind, r.Catalogue.SHA256, p.Users, p.Alpha, p.TopK, p.Noise, p.Seed, r.Format)
+}
+
+// snapshotLine returns the command that makes a snapshot by its recipe.
+func snapshotLine(r core.Recipe) string {
+	p, d := r.Params, core.DefaultParams()
+	line := "gen snapshot"
+	add := func(flag string, value any, is bool) {
+		if is {
+			line += fmt.Sprintf(" --%s %v", flag, value)
+		}
+	}
+	add("movies", "CATALOGUE", r.Catalogue.Kind != builtinName)
+	add("genres", "'"+strings.Join(p.Genres, ",")+"'", len(p.Genres) > 0)
+	add("max-genres", p.MaxGenres, p.MaxGenres != d.MaxGenres)
+	add("profile", r.Profile, r.Profile != "seed")
+	add("users", p.Users, p.Users != d.Users)
+	add("alpha", p.Alpha, p.Alpha != d.Alpha)
+	add("top-k", p.TopK, p.TopK != d.TopK)
+	add("noise", p.Noise, p.Noise != d.Noise)
+	add("seed", p.Seed, p.Seed != d.Seed)
+	return line
+}
+
+// openSnapshot loads the snapshot of a state directory. When there is none it
+// makes the default one and says so.
+func openSnapshot(e *env, dir string) (*core.Snapshot, error) {
+	state := store.Open(dir)
+	s, err := state.LoadSnapshot()
+	switch {
+	case err == nil:
+		return s, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, snapshotTrouble(err)
+	}
+	s, err = compile(e, snapshotOptions{movies: builtinName, profile: "seed", params: core.DefaultParams()})
+	if err != nil {
+		return nil, err
+	}
+	if err := state.SaveSnapshot(s); err != nil {
+		return nil, err
+	}
+	e.ui.say("no snapshot in %s: made the default one, %.8s (%s)", dir, s.ID(), recipeText(s.Recipe))
+	return s, nil
+}
+
+// snapshotTrouble adds the way out to an error of LoadSnapshot.
+func snapshotTrouble(err error) error {
+	if errors.Is(err, store.ErrCorrupt) {
+		return withHint(err, "remove the file and make the snapshot again: gen snapshot with the same flags gives the same one; runs and their cursors are in other files")
+	}
+	return err
+}
+
+// snapshotOf returns the snapshot that a recorded run draws from: the one of
+// the state directory, or one made again from the recipe when that needs
+// nothing but the built-in catalogue.
+func snapshotOf(e *env, dir, id string, r core.Recipe) (*core.Snapshot, error) {
+	s, err := store.Open(dir).LoadSnapshot()
+	if err == nil && s.ID() == id {
+		return s, nil
+	}
+	if r.Format != core.FormatVersion {
+		return nil, fmt.Errorf("%w: it was made with format version %d, this gen has %d", errMismatch, r.Format, core.FormatVersion)
+	}
+	if r.Catalogue.Kind != builtinName {
+		return nil, withHint(fmt.Errorf("snapshot %.8s is not in %s, and its catalogue (%s %.8s) is not built in", id, dir, r.Catalogue.Kind, r.Catalogue.SHA256),
+			snapshotLine(r)+" --state DIR, then the same command with --state DIR")
+	}
+	cat, err := catalogue.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	s, err = core.Compile(r.Profile, cat, r.Params)
+	if err != nil {
+		return nil, err
+	}
+	if s.ID() != id {
+		return nil, fmt.Errorf("%w: the recipe makes another snapshot\n  saved: %.16s\n  made:  %.16s", errMismatch, id, s.ID())
+	}
+	return s, nil
+}

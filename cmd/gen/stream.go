@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+func streamCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "stream",
+		Usage:     "play the events at their rate",
+		UsageText: "gen stream [flags]",
+		Description: "Writes to standard output, or into a directory as one file for each minute of\n" +
+			"event time. Stopped at any moment, the same command goes on there:\n\n" +
+			"  gen stream --seed 42 --count 20\n" +
+			"  gen stream --to ratings --rate 200 --start now\n\n" +
+			"Event time and pace are two things: --rate and --start fix each event's\n" +
+			"timestamp; --speed says how fast that time is played and changes no byte.",
+		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), []cli.Flag{
+			fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"),
+			&cli.StringFlag{Name: "speed", Value: "1", Usage: "play event time `SPEED` times as fast: 1, 60, 0.5, or max", Category: catPace},
+			&cli.DurationFlag{Name: "for", Usage: "stop after this `TIME`, e.g. 10s", Category: catPace},
+		}),
+		Action: func(c *cli.Context) error {
+			o, limit, err := parseStream(c, e)
+			if err != nil {
+				return err
+			}
+			return runStream(c.Context, e, o, limit)
+		},
+	}
+}
+
+func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration, err error) {
+	if o, err = parseDeliver(c, e); err != nil {
+		return o, 0, err
+	}
+	if o.speed, err = parseSpeed(c.String("speed")); err != nil {
+		return o, 0, err
+	}
+	if o.to != "-" && c.IsSet("from") {
+		return o, 0, fmt.Errorf("%w: --from is for standard output; a directory knows where it stands", errUsage)
+	}
+	if o.segment.Window == 0 {
+		return o, 0, fmt.Errorf("%w: --segment %s: stream cuts by event time, e.g. 60s", errUsage, o.segment)
+	}
+	limit = c.Duration("for")
+	if c.IsSet("for") && limit <= 0 {
+		return o, 0, fmt.Errorf("%w: --for %s: want a time above 0", errUsage, limit)
+	}
+	o.workers = runtime.NumCPU()
+	return o, limit, nil
+}
+
+func runStream(ctx context.Context, e *env, o deliverOptions, limit time.Duration) error {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	deliver := toDir
+	if o.to == "-" {
+		deliver = toStdout
+	}
+	err := deliver(ctx, e, o)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil // --for is over
+	}
+	return err
+}

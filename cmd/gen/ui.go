@@ -1,0 +1,182 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// ui prints to a person, on standard error.
+type ui struct {
+	mu       sync.Mutex
+	w        io.Writer
+	terminal bool
+	json     bool
+	quiet    bool
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// say prints a line, unless --quiet.
+func (u *ui) say(format string, args ...any) {
+	if !u.quiet {
+		u.line("gen: "+format, args...)
+	}
+}
+
+// warn prints a line in any case.
+func (u *ui) warn(format string, args ...any) { u.line("gen: warning: "+format, args...) }
+
+func (u *ui) line(format string, args ...any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	fmt.Fprintf(u.w, format+"\n", args...)
+}
+
+// failure is the JSON form of an error: with --json the last line of standard
+// error.
+type failure struct {
+	Kind    string `json:"kind"` // always "error"
+	Code    int    `json:"code"` // of the process
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// failure prints an error: its subject, then its further lines indented, then
+// the hint.
+func (u *ui) failure(err error, code int) {
+	if err == nil || code == exitDone || errors.Is(err, errFindings) || code == exitINT || code == exitTERM {
+		return
+	}
+	message, hint := strings.TrimPrefix(err.Error(), errUsage.Error()+": "), hintOf(err)
+	if u.json {
+		b, _ := json.Marshal(failure{"error", code, message, hint}) // strings and a number
+		u.line("%s", b)
+		return
+	}
+	u.line("gen: %s", strings.ReplaceAll(message, "\n", "\ngen: "))
+	if hint != "" {
+		u.line("gen: hint: %s", hint)
+	}
+}
+
+// summary prints the end of a run: one JSON object with --json, else text.
+func (u *ui) summary(v any, text string) {
+	if u.json {
+		b, err := json.Marshal(v)
+		if err != nil {
+			u.warn("summary: %v", err)
+			return
+		}
+		u.line("%s", b)
+		return
+	}
+	u.say("%s", text)
+}
+
+// progress shows a counter while work goes on: a bar on a terminal, else a
+// line every ten seconds. total is 0 when there is no end. It returns the
+// function that ends it.
+func (u *ui) progress(what string, done *atomic.Uint64, total uint64) (stop func()) {
+	if u.quiet || u.json {
+		return func() {}
+	}
+	draw, every, end := u.plainProgress(what, done, total), 10*time.Second, func() {}
+	if u.terminal {
+		draw, end = u.barProgress(what, done, total)
+		every = 200 * time.Millisecond
+	}
+	ticker := time.NewTicker(every)
+	quit, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			select {
+			case <-ticker.C:
+				draw()
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(quit)
+		<-over
+		end()
+	}
+}
+
+func (u *ui) plainProgress(what string, done *atomic.Uint64, total uint64) func() {
+	begin, last := time.Now(), uint64(0)
+	return func() {
+		n := done.Load()
+		of := ""
+		if total > 0 {
+			of = fmt.Sprintf(" of %d (%.1f%%)", total, 100*float64(n)/float64(total))
+		}
+		u.line("gen: %s: %d%s events after %s, %s", what, n, of, time.Since(begin).Round(time.Second), perSecond(n-last, 10*time.Second))
+		last = n
+	}
+}
+
+func (u *ui) barProgress(what string, done *atomic.Uint64, total uint64) (draw, end func()) {
+	most := int64(total)
+	if total == 0 {
+		most = -1
+	}
+	bar := progressbar.NewOptions64(most,
+		progressbar.OptionSetWriter(u.w), progressbar.OptionSetDescription("gen: "+what),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("events"),
+		progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+	draw = func() { _ = bar.Set64(int64(done.Load())) } // a bar that cannot be drawn is no failure
+	return draw, func() { _ = bar.Clear() }
+}
+
+// perSecond returns a rate with its unit: "20.1 M events/s".
+func perSecond(events uint64, d time.Duration) string {
+	rate := float64(events) / max(d.Seconds(), 1e-9)
+	switch {
+	case rate >= 1e6:
+		return fmt.Sprintf("%.2f M events/s", rate/1e6)
+	case rate >= 1e4:
+		return fmt.Sprintf("%.1f k events/s", rate/1e3)
+	default:
+		return fmt.Sprintf("%.3g events/s", rate)
+	}
+}
+
+// sizeText returns bytes with a unit: "1.3 MB".
+func sizeText(bytes uint64) string {
+	for _, unit := range []struct {
+		size uint64
+		name string
+	}{{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}} {
+		if bytes >= unit.size {
+			return fmt.Sprintf("%.1f %s", float64(bytes)/float64(unit.size), unit.name)
+		}
+	}
+	return fmt.Sprintf("%d B", bytes)
+}
+
+// printJSON prints the one answer of a command.
+func printJSON(w io.Writer, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", b)
+	return err
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"gen/core"
+	"gen/emit/files"
+	"gen/emit/verify"
+
+	"github.com/urfave/cli/v2"
+)
+
+func verifyCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "verify",
+		Usage:     "compare what was delivered with the sequence, event by event",
+		UsageText: "gen verify [flags] TARGET",
+		ArgsUsage: "TARGET",
+		Description: "Computes every event again and names those that are missing, duplicated,\n" +
+			"altered, misplaced or foreign, by event, file and row:\n\n" +
+			"  gen verify ratings\n\n" +
+			"Exit status 4 when it found something.",
+		Flags: stateFlags(),
+		Action: func(c *cli.Context) error {
+			target := c.Args().First()
+			if target == "" {
+				return withHint(fmt.Errorf("%w: verify what? a directory", errUsage), "gen verify DIR")
+			}
+			return runVerify(c.Context, e, c.String("state"), target, c.Bool("json"))
+		},
+	}
+}
+
+func runVerify(ctx context.Context, e *env, state, target string, asJSON bool) error {
+	dir, err := files.Open(target)
+	if err != nil {
+		return err
+	}
+	meta, err := files.ReadMeta(dir)
+	if err != nil {
+		return err
+	}
+	snapshot, err := snapshotOf(e, state, meta.Snapshot, meta.Recipe)
+	if err != nil {
+		return err
+	}
+	seq := &core.Sequence{Snapshot: snapshot, Seed: meta.Seed, Schedule: meta.Schedule}
+	var rows atomic.Uint64
+	stop := e.ui.progress("verify", &rows, meta.Count)
+	report, err := verify.Dir(ctx, dir, meta, seq, verify.Options{Workers: runtime.NumCPU(), Rows: &rows})
+	stop()
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = printJSON(e.stdout, report)
+	} else {
+		_, err = fmt.Fprint(e.stdout, verifyText(dir, meta, report))
+	}
+	if err == nil && !report.OK() {
+		return errFindings
+	}
+	return err
+}
+
+func verifyText(dir files.Dir, meta files.Meta, r *verify.Report) string {
+	var b strings.Builder
+	state := "not finished: the events after these are still to come"
+	if r.Finished {
+		state = "finished"
+	}
+	fmt.Fprintf(&b, "%s: run %s, seed %d, snapshot %.8s, %s\n", dir.URL(), meta.Run, meta.Seed, meta.Snapshot, state)
+	fmt.Fprintf(&b, "%s, %d rows in %d files: ", files.RangeText(r.From, r.Next), r.Rows, r.Files)
+	if r.OK() {
+		b.WriteString("every event stands once, in its place, as computed\n")
+		return b.String()
+	}
+	var counts []string
+	total := uint64(0)
+	for _, k := range []verify.Kind{verify.Missing, verify.Duplicated, verify.Altered, verify.Misplaced, verify.Foreign, verify.Damaged} {
+		if n := r.Counts[k]; n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n, k))
+			total += n
+		}
+	}
+	b.WriteString(strings.Join(counts, ", ") + "\n")
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "  %s\n", f)
+	}
+	if len(r.Findings) == verify.MaxFindings && total > verify.MaxFindings {
+		fmt.Fprintf(&b, "  and more: these are the first %d\n", verify.MaxFindings)
+	}
+	return b.String()
+}

@@ -1,0 +1,110 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// ErrLocked is returned when another process writes into the directory.
+var ErrLocked = errors.New("another process writes into it")
+
+// Dir is a flat directory of published files. Reading goes through FS, whose
+// files implement io.ReaderAt and io.Seeker. A Dir may be used from several
+// goroutines.
+type Dir interface {
+	// URL is the directory's canonical name: the same for every way to write it.
+	URL() string
+	// FS reads the directory. It need not exist yet.
+	FS() fs.FS
+	// Create opens a file under a temporary name that begins with ".", and
+	// makes the directory when it is missing. Nobody sees it before Publish.
+	Create(name string) (Pending, error)
+	// Remove deletes a file.
+	Remove(name string) error
+	// Lock keeps other writers out until unlock. It returns ErrLocked.
+	Lock() (unlock func(), err error)
+}
+
+// Pending is a file that is being written. It ends with Publish or Abort.
+type Pending interface {
+	io.Writer
+	// Finish makes the bytes durable. No Write may follow.
+	Finish() error
+	// Publish gives the finished file its name, replacing any file of that
+	// name; when it returns nil the file is visible and survives a power cut.
+	Publish() error
+	// Abort removes the temporary file. It does nothing after Publish.
+	Abort()
+}
+
+// schemes opens the directory of a URL scheme; "" is a plain path.
+var schemes = map[string]func(target string) (Dir, error){
+	"":     openLocal,
+	"file": openLocal,
+}
+
+// Open returns the directory of a path or URL. It touches nothing.
+func Open(target string) (Dir, error) {
+	scheme, _, ok := strings.Cut(target, "://")
+	if !ok {
+		scheme = ""
+	}
+	open, ok := schemes[scheme]
+	if !ok {
+		return nil, fmt.Errorf("no target of the kind %s://; there are a path and file://", scheme)
+	}
+	return open(target)
+}
+
+// localPath returns the path of a plain path or a file:// URL.
+func localPath(target string) (string, error) {
+	if !strings.HasPrefix(target, "file://") {
+		return target, nil
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	if u.Host != "" && u.Host != "localhost" {
+		return "", fmt.Errorf("%s names the host %s: write file:///path", target, u.Host)
+	}
+	return u.Path, nil
+}
+
+// publish writes a whole small file durably.
+func publish(d Dir, name string, content []byte) error {
+	p, err := d.Create(name)
+	if err != nil {
+		return err
+	}
+	defer p.Abort()
+	if _, err := p.Write(content); err != nil {
+		return err
+	}
+	if err := p.Finish(); err != nil {
+		return err
+	}
+	return p.Publish()
+}
+
+// list returns the names in a directory in order; none when it does not exist.
+func list(d Dir) ([]string, error) {
+	entries, err := fs.ReadDir(d.FS(), ".")
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("read %s: %w", d.URL(), err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	return names, nil
+}

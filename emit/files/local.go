@@ -1,0 +1,125 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+)
+
+// local is a directory of the machine's file systems.
+type local struct{ path string }
+
+func openLocal(target string) (Dir, error) {
+	path, err := localPath(target)
+	if err != nil {
+		return nil, err
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	// One directory has one name, also by way of a symbolic link.
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is a file: a directory is wanted", path)
+	}
+	return &local{path}, nil
+}
+
+func (d *local) URL() string {
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(d.path)}).String()
+}
+
+func (d *local) FS() fs.FS { return os.DirFS(d.path) }
+
+func (d *local) Remove(name string) error { return os.Remove(filepath.Join(d.path, name)) }
+
+func (d *local) Create(name string) (Pending, error) {
+	if err := d.make(); err != nil {
+		return nil, err
+	}
+	temp := filepath.Join(d.path, "."+name+".tmp")
+	f, err := os.Create(temp)
+	if err != nil {
+		return nil, err
+	}
+	return &localFile{dir: d, file: f, temp: temp, name: filepath.Join(d.path, name)}, nil
+}
+
+// make creates the directory, and makes its own entry durable.
+func (d *local) make() error {
+	if _, err := os.Stat(d.path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(d.path, 0o755); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(d.path))
+}
+
+type localFile struct {
+	dir        *local
+	file       *os.File
+	temp, name string
+	closed     bool
+	published  bool
+}
+
+func (f *localFile) Write(b []byte) (int, error) { return f.file.Write(b) }
+
+func (f *localFile) Finish() error {
+	err := f.file.Sync()
+	f.closed = true
+	return errors.Join(err, f.file.Close())
+}
+
+func (f *localFile) Publish() error {
+	if err := os.Rename(f.temp, f.name); err != nil {
+		return err
+	}
+	f.published = true
+	return syncDir(f.dir.path)
+}
+
+func (f *localFile) Abort() {
+	if !f.closed {
+		f.closed = true
+		_ = f.file.Close() // the file goes away
+	}
+	if !f.published {
+		_ = os.Remove(f.temp) // a stray temporary file is removed by the next run
+	}
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// WriteFile writes a single local file: under a temporary name, made durable,
+// then renamed.
+func WriteFile(path string, write func(io.Writer) error) error {
+	dir := &local{filepath.Dir(path)}
+	p, err := dir.Create(filepath.Base(path))
+	if err != nil {
+		return err
+	}
+	defer p.Abort()
+	if err := write(p); err != nil {
+		return err
+	}
+	if err := p.Finish(); err != nil {
+		return err
+	}
+	return p.Publish()
+}
