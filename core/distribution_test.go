@@ -288,11 +288,11 @@ func TestQuantisingKeepsTheMean(t *testing.T) {
 	var exact, quantised float64
 	for u := range tab.Users() {
 		weights := tab.User(u)
-		real := make([]float64, len(weights))
+		drawn := make([]float64, len(weights))
 		sum := 0.0
 		for i, w := range weights {
-			real[i] = math.Exp(lnGamma(p.Seed, uint64(u), uint64(w.Genre), p.Alpha))
-			sum += real[i]
+			drawn[i] = math.Exp(lnGamma(p.Seed, uint64(u), uint64(w.Genre), p.Alpha))
+			sum += drawn[i]
 		}
 		for i, w := range weights {
 			movies := m.byGenre[m.first[w.Genre] : m.first[w.Genre]+m.count[w.Genre]]
@@ -300,11 +300,11 @@ func TestQuantisingKeepsTheMean(t *testing.T) {
 				a, q := 0.0, 0.0
 				for k, v := range weights {
 					if movie.Mask>>v.Genre&1 == 1 {
-						a += real[k] / sum
+						a += drawn[k] / sum
 						q += float64(v.Units) / WeightSum
 					}
 				}
-				exact += real[i] / sum * a / float64(len(movies))
+				exact += drawn[i] / sum * a / float64(len(movies))
 				quantised += float64(w.Units) / WeightSum * q / float64(len(movies))
 			}
 		}

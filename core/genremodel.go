@@ -82,17 +82,16 @@ func (m *genreModel) fillLot(dst []Event, seed, n uint64) {
 }
 
 // pick returns the genre drawn by the upper bits of w: the first whose
-// cumulative weight is above them.
+// cumulative weight is above them. It counts those that are not, because a
+// branch on random bits is mispredicted.
 func pick(weights []userGenre, w uint64) uint32 {
 	x := uint32(w >> (64 - weightBits))
+	sum, passed := uint32(0), uint32(0)
 	for _, g := range weights {
-		units := uint32(g & 0xffff)
-		if x < units {
-			return uint32(g >> 16)
-		}
-		x -= units
+		sum += uint32(g & 0xffff)
+		passed += ^(x - sum) >> 31
 	}
-	return 0 // never: the weights sum to WeightSum
+	return uint32(weights[passed] >> 16)
 }
 
 // affinity returns the sum of the weights of the genres in mask.

@@ -81,7 +81,7 @@ func openChecked(path string, flag int, exclusive bool) (*os.File, error) {
 		return nil, err
 	}
 	if err := lockAndCheck(f, exclusive); err != nil {
-		f.Close()
+		_ = f.Close() // nothing was written
 		return nil, err
 	}
 	return f, nil
@@ -190,8 +190,8 @@ func (d *database) close() error {
 	}
 	// bbolt's Close could wait for ever for the transaction that panicked. Its
 	// memory map stays and would keep the lock: unlock by hand.
-	syscall.Flock(int(d.file.Fd()), syscall.LOCK_UN)
-	d.file.Close()
+	_ = syscall.Flock(int(d.file.Fd()), syscall.LOCK_UN) // the end of the process unlocks too
+	_ = d.file.Close()
 	return nil
 }
 

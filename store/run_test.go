@@ -108,7 +108,7 @@ func (m *runMachine) check(t *rapid.T) {
 
 func TestRunModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "store-model-")
+		dir, err := os.MkdirTemp("", "store-model-") //nolint:usetesting // rapid.T has no TempDir
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,7 +64,7 @@ func eachRecord(f input, columns []string, do func(line int, fields []string) er
 	r.FieldsPerRecord = -1
 
 	header, err := r.Read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return invalid(f.name, "has no header line")
 	}
 	if err != nil {

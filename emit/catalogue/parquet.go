@@ -127,7 +127,7 @@ type failingReader struct {
 
 func (r *failingReader) ReadAt(b []byte, at int64) (int, error) {
 	n, err := r.ReaderAtSeeker.ReadAt(b, at)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		r.err = err
 	}
 	return n, err
@@ -276,7 +276,7 @@ func (t *table) movieIDs(group, row, column int) ([]uint32, error) {
 func (t *table) texts(group, row, column int) ([]string, error) {
 	c := t.MetaData().Schema.Column(column)
 	var texts []string
-	err := t.eachBatch(group, column, func(r file.RecordReader, n int) error {
+	err := t.eachBatch(group, column, func(r file.RecordReader, _ int) error {
 		for _, chunk := range r.(file.BinaryRecordReader).GetBuilderChunks() {
 			values := chunk.(*array.Binary)
 			if c.MaxRepetitionLevel() == 0 {

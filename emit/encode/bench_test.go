@@ -2,6 +2,7 @@ package encode
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -102,8 +103,8 @@ func BenchmarkRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				for err != io.EOF {
-					if _, err = r.Read(dst); err != nil && err != io.EOF {
+				for !errors.Is(err, io.EOF) {
+					if _, err = r.Read(dst); err != nil && !errors.Is(err, io.EOF) {
 						b.Fatal(err)
 					}
 				}

@@ -106,8 +106,8 @@ func (s *sliceWriter) Write(b []byte) (int, error) {
 func appendGzip(dst, src []byte) []byte {
 	out := sliceWriter(dst)
 	w := newGzipWriter(&out)
-	w.Write(src) // a sliceWriter has no errors
-	w.Close()
+	_, _ = w.Write(src) // a sliceWriter has no errors
+	_ = w.Close()
 	return out
 }
 

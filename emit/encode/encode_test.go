@@ -57,7 +57,7 @@ func readAll(f Format, data []byte, batch int) (events []core.Event, bad []*RowE
 		events = append(events, dst[:n]...)
 		var row *RowError
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return events, bad, nil
 		case errors.As(err, &row):
 			bad = append(bad, row)
@@ -222,7 +222,7 @@ func TestWriteErrorIsKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Write(events)
+		_ = w.Write(events) // the second one must repeat its error
 		if err := w.Write(events[:1]); !errors.Is(err, errFull) {
 			t.Errorf("%v: Write after a failed one = %v, want %v", f, err, errFull)
 		}

@@ -49,7 +49,7 @@ func (p *checkedPages) check(page file.Page) error {
 		if !p.optional {
 			break
 		}
-		if len(data) < 4 || parquet.Encoding(v.DefinitionLevelEncoding()) != parquet.Encodings.RLE {
+		if len(data) < 4 || v.DefinitionLevelEncoding() != parquet.Encodings.RLE {
 			return errBadPage
 		}
 		n := int64(binary.LittleEndian.Uint32(data))

@@ -124,7 +124,8 @@ func (p *parquetReader) Close() error {
 
 func (p *parquetReader) Read(dst []core.Event) (n int, err error) {
 	defer func() {
-		if _, ok := err.(*RowError); err != nil && !ok {
+		var row *RowError
+		if err != nil && !errors.As(err, &row) {
 			p.err = err
 		}
 	}()

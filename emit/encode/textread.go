@@ -109,7 +109,7 @@ func (t *textReader) row() (core.Event, error) {
 func (t *textReader) header() error {
 	line, err := t.next()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return &RowError{Line: 1, Err: errNoHeader}
 	case err != nil:
 		return err
@@ -157,7 +157,7 @@ func (t *textReader) next() ([]byte, error) {
 // end is the error at the end of the window. Bytes of a row before a failure
 // of the source are part of that failure.
 func (t *textReader) end() error {
-	if t.err != io.EOF {
+	if !errors.Is(t.err, io.EOF) {
 		return fmt.Errorf("read %s after line %d: %w", t.name, t.line, t.err)
 	}
 	if t.r == t.w {

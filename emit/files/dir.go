@@ -1,3 +1,16 @@
+// Package files delivers events as files and streams, and reads them back.
+//
+// Start with Job, which writes a range into a directory as immutable segments,
+// Pipe, which writes one to a stream, and Read.
+//
+// # Directories
+//
+// A segment's borders are functions of the event number alone, see Segmenting.
+// It is written under a temporary name, made durable, and renamed; segments are
+// published in order, so that a directory never has a gap. _gen.json says what
+// the directory holds and comes first; _manifest.json and _SUCCESS say that it
+// is finished and come last. The directory itself is the cursor of its run: it
+// goes on at the first segment that is missing.
 package files
 
 import (

@@ -23,8 +23,8 @@ func openLocal(target string) (Dir, error) {
 		return nil, err
 	}
 	// One directory has one name, also by way of a symbolic link.
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("%s is a file: a directory is wanted", path)

@@ -95,7 +95,9 @@ func writeJSON(w io.Writer, columns []Column) error {
 		}
 		line = line[:0]
 	}
-	out.Write(append(line, "\n]\n"...))
+	if _, err := out.Write(append(line, "\n]\n"...)); err != nil {
+		return err
+	}
 	return out.Flush()
 }
 

@@ -102,7 +102,7 @@ func Dir(ctx context.Context, d files.Dir, meta files.Meta, seq *core.Sequence, 
 // no segment. It returns the first event that need not be there.
 func plan(meta files.Meta, format encode.Format, present []files.Part, report *Report) (parts []part, next uint64) {
 	there := map[string]bool{}
-	last, any := uint64(0), false
+	last, some := uint64(0), false
 	for _, p := range present {
 		if !p.Segment {
 			report.add(Finding{Kind: Foreign, File: p.Name, Got: "no segment of this run has such a name"}, 1)
@@ -110,10 +110,10 @@ func plan(meta files.Meta, format encode.Format, present []files.Part, report *R
 		}
 		there[p.Name] = true
 		report.Files++
-		last, any = p.Index, true
+		last, some = p.Index, true
 	}
 	next = meta.From
-	for (any || report.Finished) && next < meta.End() {
+	for (some || report.Finished) && next < meta.End() {
 		index, from, to := meta.Range(next)
 		if !report.Finished && index > last {
 			break
