@@ -158,7 +158,7 @@ func TestDecodeReadsWhatCompileWrote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.ID() != s.ID() || !reflect.DeepEqual(got.Tables(), s.Tables()) || !got.Recipe.Equal(s.Recipe) {
+	if got.ID() != s.ID() || !reflect.DeepEqual(got.Tables(), s.Tables()) || !reflect.DeepEqual(got.Recipe, s.Recipe) {
 		t.Error("the decoded snapshot is another one")
 	}
 	for _, at := range []int{0, 13, 20, 40, 100, len(s.Bytes()) - 1} {

@@ -56,9 +56,11 @@
 // and rounded to the nearest half. Given the affinity each threshold is exact
 // to 2^-31; quantising the weights moves the mean rating by less than 1e-3.
 //
-// All floating point of the package stands here. It uses addition,
-// multiplication, division, square root and floor only, and no product is
-// fused with a sum, so that every processor compiles the same snapshot.
+// All floating point that a snapshot depends on stands here; what else the
+// package computes with it, such as Shares and Explain, is for people to read.
+// It uses addition, multiplication, division, square root and floor only, and
+// no product is fused with a sum, so that every processor compiles the same
+// snapshot.
 //
 // # Lanes
 //

@@ -11,8 +11,8 @@ type genreModel struct {
 	users   []userGenre       // as t.Weights, packed
 	first   [MaxGenres]uint32 // of a genre's movies in byGenre
 	count   [MaxGenres]uint32
-	byGenre []MovieMask  // the movies of genre 0 in order of ID, of genre 1, ...
-	below   [][16]uint32 // t.Below; the rest of a row is never reached
+	byGenre []MovieMask               // the movies of genre 0 in order of ID, of genre 1, ...
+	below   [WeightSum + 1][16]uint32 // t.Below; the rest of a row is never reached
 }
 
 // userGenre is a weight in the lower 16 bits and a genre's number above.
@@ -32,7 +32,6 @@ func newGenreModel(t *GenreTables) *genreModel {
 		}
 		m.count[g] = uint32(len(m.byGenre)) - m.first[g]
 	}
-	m.below = make([][16]uint32, len(t.Below))
 	for level := range m.below {
 		copy(m.below[level][:], t.Below[level][:])
 		for j := len(t.Below[level]); j < 16; j++ {
@@ -77,7 +76,7 @@ func (m *genreModel) fillLot(dst []Event, seed, n uint64) {
 		u := int(d[i].user) * topK
 		dst[i].User = d[i].user + 1
 		dst[i].Movie = movie.ID
-		dst[i].Rating = rate(&m.below[affinity(m.users[u:u+topK], movie.Mask)&(2*WeightSum-1)], d[i].rating)
+		dst[i].Rating = rate(&m.below[affinity(m.users[u:u+topK], movie.Mask)], d[i].rating)
 	}
 }
 

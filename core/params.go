@@ -3,7 +3,6 @@ package core
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // ErrParams is returned when a parameter of a snapshot is out of its range.
@@ -62,13 +61,4 @@ type Recipe struct {
 type CatalogueRecipe struct {
 	Kind   string `json:"kind"`
 	SHA256 string `json:"sha256"`
-}
-
-// Equal tells whether both recipes make the same snapshot.
-func (r Recipe) Equal(o Recipe) bool {
-	genres := slices.Equal(r.Params.Genres, o.Params.Genres)
-	p, q := r.Params, o.Params
-	return genres && r.Format == o.Format && r.Profile == o.Profile && r.Catalogue == o.Catalogue &&
-		p.Seed == q.Seed && p.Users == q.Users && p.Alpha == q.Alpha && p.TopK == q.TopK &&
-		p.Noise == q.Noise && p.MaxGenres == q.MaxGenres
 }

@@ -18,8 +18,9 @@ const (
 	// maxOffset caps a time since the start of a segment, so that sums of a
 	// start and an offset never overflow. It lies beyond MaxTime.
 	maxOffset = 1 << 48
-	// maxEvents caps a count of events: 2^53.
-	maxEvents = 1 << 53
+	// maxEvents caps a count of events: those numbered 0 to 2^53, all of which
+	// a float64, and so every reader of JSON, holds exactly.
+	maxEvents = 1<<53 + 1
 )
 
 // Shape is the arrival process of one segment of a schedule, in arrivals
@@ -47,7 +48,12 @@ type Segment struct {
 	Shape Shape
 }
 
-// Schedule gives each event its time. The zero value is not a schedule.
+// SameShape tells whether both shapes give every arrival the same time: they
+// are recorded alike. It is == for shapes that hold what == cannot compare.
+func SameShape(a, b Shape) bool { return a.kind() == b.kind() && a.String() == b.String() }
+
+// Schedule gives each event its time. The zero value is not a schedule: it can
+// be compared and recorded, but methods that need a time panic.
 type Schedule struct{ Segments []Segment }
 
 // ConstantSchedule is event 0 at start (epoch ms) and rate from then on.
@@ -56,19 +62,20 @@ func ConstantSchedule(start int64, rate Rate) Schedule {
 }
 
 // At returns the time of event n in epoch milliseconds. It never decreases in
-// n within a segment, costs O(log segments) and does not allocate.
+// n, costs O(log segments) and does not allocate.
 func (s Schedule) At(n uint64) int64 {
 	g := s.Segments[s.index(n)]
 	return g.Start + g.Shape.at(n-g.From)
 }
 
 // Before returns the number of events that happen before t (epoch ms), which
-// is the first event at t or later: the inverse of At.
+// is the first event at t or later: the inverse of At. It is at most 2^53+1,
+// the number of events there can be.
 func (s Schedule) Before(t int64) uint64 {
 	for i, g := range s.Segments {
 		n := g.From + g.Shape.count(t-g.Start)
 		if i+1 == len(s.Segments) || n < s.Segments[i+1].From {
-			return n
+			return min(n, maxEvents)
 		}
 	}
 	return 0
@@ -78,11 +85,15 @@ func (s Schedule) Before(t int64) uint64 {
 func (s Schedule) Start() int64 { return s.At(0) }
 
 // End returns the first event number that the schedule cannot give a time to:
-// its time would pass MaxTime.
+// its time would pass MaxTime, or its number is 2^53+1.
 func (s Schedule) End() uint64 { return s.Before(MaxTime + 1) }
 
 // Equal tells whether both schedules give every event the same time.
-func (s Schedule) Equal(o Schedule) bool { return slices.Equal(s.Segments, o.Segments) }
+func (s Schedule) Equal(o Schedule) bool {
+	return slices.EqualFunc(s.Segments, o.Segments, func(a, b Segment) bool {
+		return a.From == b.From && a.Start == b.Start && SameShape(a.Shape, b.Shape)
+	})
+}
 
 func (s Schedule) index(n uint64) int {
 	return sort.Search(len(s.Segments), func(i int) bool { return s.Segments[i].From > n }) - 1
@@ -118,25 +129,25 @@ func (s Schedule) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. It returns ErrSchedule for a
-// list that is empty, does not begin at event 0 or does not ascend.
+// list that is empty, does not begin at event 0 or does not ascend in events
+// and times. No other error is wrapped: a record that is damaged must not pass
+// for a setting that is wrong, such as ErrRate.
 func (s *Schedule) UnmarshalJSON(data []byte) error {
 	var records []segmentRecord
 	if err := json.Unmarshal(data, &records); err != nil {
-		return fmt.Errorf("%w: %w", ErrSchedule, err)
+		return fmt.Errorf("%w: %s", ErrSchedule, err.Error())
 	}
 	s.Segments = nil
 	for i, r := range records {
-		if (i == 0) != (r.From == 0) || i > 0 && r.From <= records[i-1].From {
+		if (i == 0) != (r.From == 0) || i > 0 && r.From <= records[i-1].From || r.From >= maxEvents {
 			return fmt.Errorf("%w: segment %d begins at event %d", ErrSchedule, i, r.From)
 		}
-		name, value, _ := strings.Cut(r.Shape, " ")
-		parse, ok := shapes[name]
-		if !ok {
-			return fmt.Errorf("%w: unknown shape %q", ErrSchedule, r.Shape)
+		if r.Start < 0 || r.Start > MaxTime || i > 0 && r.Start < s.At(r.From-1) {
+			return fmt.Errorf("%w: segment %d starts at %d ms", ErrSchedule, i, r.Start)
 		}
-		shape, err := parse(value)
+		shape, err := parseShape(r.Shape)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrSchedule, err)
+			return fmt.Errorf("%w: %s", ErrSchedule, err.Error())
 		}
 		s.Segments = append(s.Segments, Segment{r.From, r.Start, shape})
 	}
@@ -144,6 +155,16 @@ func (s *Schedule) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("%w: no segments", ErrSchedule)
 	}
 	return nil
+}
+
+// parseShape reads the kind of a shape, a space and its text.
+func parseShape(s string) (Shape, error) {
+	name, value, _ := strings.Cut(s, " ")
+	parse, ok := shapes[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown shape %q", s)
+	}
+	return parse(value)
 }
 
 // Then returns the schedule with another segment: event from happens at start
@@ -160,5 +181,5 @@ func (s Schedule) Then(from uint64, start int64, shape Shape) Schedule {
 	return Schedule{append(kept, Segment{from, start, shape})}
 }
 
-// Last returns the shape of the last segment.
+// Last returns the shape of the last segment, of which there must be one.
 func (s Schedule) Last() Shape { return s.Segments[len(s.Segments)-1].Shape }

@@ -77,6 +77,9 @@ func TestScheduleIsMonotoneAndInvertible(t *testing.T) {
 				t.Fatalf("fill: event %d at %d, want %d", n+uint64(i), e.Time, want)
 			}
 		}
+		if s.Segments[len(s.Segments)-1].Start > MaxTime {
+			return // no run gets there, and no record either
+		}
 		text, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)
@@ -104,11 +107,109 @@ func TestRateIsExact(t *testing.T) {
 }
 
 func TestScheduleRecordsThatAreRefused(t *testing.T) {
-	for _, text := range []string{"", "{}", "[]", `[{"from":1,"start":0,"shape":"rate 50"}]`, `[{"from":0,"start":0,"shape":"wave 3"}]`,
-		`[{"from":0,"start":0,"shape":"rate 0"}]`, `[{"from":0,"start":0,"shape":"rate 1"},{"from":0,"start":5,"shape":"rate 1"}]`} {
+	for name, text := range map[string]string{
+		"nothing":               "",
+		"no list":               "{}",
+		"no segments":           "[]",
+		"event 0 missing":       `[{"from":1,"start":0,"shape":"rate 50"}]`,
+		"an unknown shape":      `[{"from":0,"start":0,"shape":"wave 3"}]`,
+		"a rate of 0":           `[{"from":0,"start":0,"shape":"rate 0"}]`,
+		"event 0 twice":         `[{"from":0,"start":0,"shape":"rate 1"},{"from":0,"start":5,"shape":"rate 1"}]`,
+		"events too many":       `[{"from":0,"start":0,"shape":"rate 1000"},{"from":9007199254740993,"start":9007199254740992,"shape":"rate 1"}]`,
+		"a start before 1970":   `[{"from":0,"start":-1,"shape":"rate 50"}]`,
+		"a start after 9999":    `[{"from":0,"start":253402300800000,"shape":"rate 50"}]`,
+		"a start of MaxInt64":   `[{"from":0,"start":9223372036854775807,"shape":"rate 50"}]`,
+		"times that descend":    `[{"from":0,"start":1000,"shape":"rate 1"},{"from":5,"start":4999,"shape":"rate 1"}]`,
+		"a start of no integer": `[{"from":0,"start":"x","shape":"rate 1"}]`,
+	} {
 		var s Schedule
-		if err := json.Unmarshal([]byte(text), &s); err == nil {
-			t.Errorf("%s reads as %v", text, s)
+		err := s.UnmarshalJSON([]byte(text))
+		if !errors.Is(err, ErrSchedule) || errors.Is(err, ErrRate) {
+			t.Errorf("%s: %s reads as %v, %v, want ErrSchedule alone", name, text, s, err)
+		}
+	}
+}
+
+func TestScheduleRecordsThatAreRead(t *testing.T) {
+	for name, text := range map[string]string{
+		"one segment":                     `[{"from":0,"start":0,"shape":"rate 50"}]`,
+		"the last start":                  `[{"from":0,"start":253402300799999,"shape":"rate 50"}]`,
+		"a segment at the time before it": `[{"from":0,"start":1000,"shape":"rate 1"},{"from":5,"start":5000,"shape":"rate 1/3"}]`,
+	} {
+		var s Schedule
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			t.Errorf("%s: %s: %v", name, text, err)
+		}
+		if again, err := json.Marshal(s); err != nil || string(again) != text {
+			t.Errorf("%s: %s is written as %s, %v", name, text, again, err)
+		}
+	}
+}
+
+// Every event from 0 to 2^53 can be reached, at a rate that gets there.
+func TestEndOfSchedule(t *testing.T) {
+	const last = 1 << 53
+	fast, slow := Rate{1_000_000, 1}, Rate{1, 1000}
+	for _, c := range []struct {
+		name string
+		s    Schedule
+		want uint64
+	}{
+		{"by number", ConstantSchedule(0, fast), last + 1},
+		{"by number, at the greatest rate", ConstantSchedule(0, Rate{maxRateTerm, 1}), last + 1},
+		{"by number, in a second segment", ConstantSchedule(0, fast).Then(1000, 0, fast), last + 1},
+		{"by time", ConstantSchedule(0, slow), 253402300800/1000 + 1},
+		{"by time, at once", ConstantSchedule(MaxTime, slow), 1},
+	} {
+		if got := c.s.End(); got != c.want {
+			t.Errorf("%s: End() = %d, want %d", c.name, got, c.want)
+		}
+		if at := c.s.At(c.want - 1); at > MaxTime {
+			t.Errorf("%s: At(%d) = %d, after MaxTime", c.name, c.want-1, at)
+		}
+	}
+	// 2^53 events at 10^6/s take 9007199254740.992 ms.
+	s := ConstantSchedule(0, fast)
+	for n, want := range map[uint64]int64{last - 1: 9007199254740, last: 9007199254740, last + 1: 9007199254740} {
+		if got := s.At(n); got != want {
+			t.Errorf("At(%d) = %d, want %d", n, got, want)
+		}
+	}
+	for ms, want := range map[int64]uint64{9007199254740: 9007199254740000, 9007199254741: last + 1, MaxTime: last + 1} {
+		if got := s.Before(ms); got != want {
+			t.Errorf("Before(%d) = %d, want %d", ms, got, want)
+		}
+	}
+}
+
+// steps is a shape that == cannot compare.
+type steps struct{ Rates []Rate }
+
+func (s steps) at(k uint64) int64                 { return s.Rates[0].at(k) }
+func (s steps) count(ms int64) uint64             { return s.Rates[0].count(ms) }
+func (s steps) fill(d []Event, k uint64, t int64) { s.Rates[0].fill(d, k, t) }
+func (s steps) kind() string                      { return "steps" }
+func (s steps) String() string                    { return fmt.Sprint(s.Rates) }
+
+func TestShapesAreComparedByWhatIsRecorded(t *testing.T) {
+	one, two := Rate{1, 1}, Rate{2, 1}
+	for _, c := range []struct {
+		name string
+		a, b Shape
+		want bool
+	}{
+		{"equal rates", one, one, true},
+		{"other rates", one, two, false},
+		{"equal slices", steps{[]Rate{one, two}}, steps{[]Rate{one, two}}, true},
+		{"other slices", steps{[]Rate{one, two}}, steps{[]Rate{one, one}}, false},
+		{"other kinds", one, steps{[]Rate{one}}, false},
+	} {
+		if got := SameShape(c.a, c.b); got != c.want {
+			t.Errorf("%s: SameShape = %v, want %v", c.name, got, c.want)
+		}
+		a, b := Schedule{[]Segment{{0, 5, c.a}}}, Schedule{[]Segment{{0, 5, c.b}}}
+		if got := a.Equal(b); got != c.want {
+			t.Errorf("%s: Equal = %v, want %v", c.name, got, c.want)
 		}
 	}
 }

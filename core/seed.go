@@ -28,7 +28,7 @@ func compileSeed(cat *Catalogue, p Params) (model, error) {
 		t.Weights = appendUserWeights(t.Weights, p.Seed, uint64(u), alpha, p.TopK)
 	}
 	for level := range t.Below {
-		t.Below[level] = ratingRow(1+4*(float64(level)/WeightSum), p.Noise)
+		t.Below[level] = ratingRow(1+float64(4*(float64(level)/WeightSum)), p.Noise)
 	}
 	return newGenreModel(t), nil
 }

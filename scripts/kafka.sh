@@ -39,7 +39,7 @@ java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 . "$here/kafka/daemons.sh"
 
 usage() {
-	sed -n '3,9s/^#	*//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '4,9s/^#	*//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 
@@ -88,19 +88,17 @@ write_env() {
 	local i pids=()
 	for ((i = 1; i <= brokers; i++)); do pids+=("$(cat "$dir/broker-$i/pid")"); done
 	[[ ! -e $dir/zookeeper/pid ]] || pids+=("$(<"$dir/zookeeper/pid")")
-	printf '%s=%q\n' BOOTSTRAP "$bootstrap" PIDS "$(IFS=, && echo "${pids[*]}")" LIBS "$libs" \
+	printf '%s=%s\n' BOOTSTRAP "$bootstrap" PIDS "$(IFS=, && echo "${pids[*]}")" LIBS "$(printf %q "$libs")" \
 		VERSION "$version" BROKERS "$brokers" SECURE "$secure" ACL "$acl" >"$dir/env.new"
 	mv "$dir/env.new" "$dir/env"
 }
 
-# chosen I prints the brokers that the argument means: I, or all.
-chosen() {
-	if [[ -z ${1-} ]]; then
-		seq "$brokers"
-	else
-		[[ $1 =~ ^[1-9]$ && ! $1 > $brokers ]] || fail "there is no broker $1; $dir has 1 to $brokers"
-		echo "$1"
-	fi
+# choose I fills the array chosen with the brokers that the argument means: I, or
+# all.
+choose() {
+	chosen=("${1-}")
+	[[ -n ${1-} ]] || mapfile -t chosen < <(seq "$brokers")
+	[[ ${chosen[0]} =~ ^[1-9]$ && ! ${chosen[0]} > $brokers ]] || fail "there is no broker $1; $dir has 1 to $brokers"
 }
 
 # class_of TOOL prints its class, which moved over the years.
@@ -144,12 +142,12 @@ tool() {
 }
 
 # ready asks the coordinator of transactions, which makes its topic at the first
-# question.
+# question. Kafka 2 has no tool that asks.
 ready() {
 	local ask=(transactions describe --transactional-id kafka.sh)
-	[[ $version != 2.* ]] || ask=(perf-test --topic none --num-records 0 --record-size 1 --throughput -1 --transactional-id kafka.sh)
+	[[ $version != 2.* ]] || ask=(topics --list)
 	tool "${ask[@]}" >"$dir/ready.log" 2>&1 || grep -c 'ID could not be found' "$dir/ready.log" >/dev/null ||
-		fail "the brokers started, but the coordinator of transactions does not answer; $dir/ready.log says why"
+		fail "the brokers started, but do not answer; $dir/ready.log says why"
 }
 
 cmd_start() {
@@ -167,8 +165,10 @@ cmd_start() {
 	done
 	[[ $version =~ ^(4\.3\.1|3\.9\.1|2\.8\.2)$ ]] || fail "--version is 4.3.1, 3.9.1 or 2.8.2, not ${version:-empty}"
 	[[ $brokers =~ ^[1-9]$ ]] || fail "--brokers is 1 to 9, not ${brokers:-empty}"
-	[[ ! -e $dir/broker-1 ]] || fail "$dir holds a cluster already; go on with kafka.sh restart $dir, or remove it"
 	check_machine
+	mkdir -p "$dir"
+	dir=$(cd "$dir" && pwd -P)
+	[[ ! -e $dir/broker-1 ]] || fail "$dir holds a cluster already; go on with kafka.sh restart $dir, or remove it"
 	fetch
 	umask 077
 	take_ports client_ports "$brokers"
@@ -180,7 +180,7 @@ cmd_start() {
 	voters=${voters:1}
 	declare -gA password=()
 	if ((secure)); then
-		password=([admin]=$(openssl rand -hex 16) [gen]=$(openssl rand -hex 16))
+		password=([admin]=$(openssl rand -hex 16) [gen]=$(openssl rand -hex 16) [key]=$(openssl rand -hex 16))
 		write_certificates || fail "openssl could not make certificates; $dir/openssl.log says why"
 	fi
 	write_clients
@@ -214,40 +214,41 @@ cmd_start() {
 # cmd_restart without a number leaves alone what runs.
 cmd_restart() {
 	local i down=()
-	for i in $(chosen "${1-}"); do
+	choose "$@"
+	for i in "${chosen[@]}"; do
 		[[ -z ${1-} ]] || end TERM "broker-$i"
 		pid_of "broker-$i" >/dev/null || down+=("$i")
 	done
-	((${#down[@]})) || { note "every broker of $dir runs" && return; }
-	check_machine
-	fetch
-	umask 077
-	boot "${down[@]}"
-	write_env
+	if ((${#down[@]})); then
+		check_machine
+		fetch
+		umask 077
+		boot "${down[@]}"
+		write_env
+	fi
 	echo "$bootstrap"
 }
 
 cmd_kill() {
-	local names=()
-	mapfile -t names < <(chosen "${1-}")
-	((${#names[@]})) || exit 1
-	end KILL "${names[@]/#/broker-}"
+	choose "$@"
+	end KILL "${chosen[@]/#/broker-}"
 }
 
 cmd_stop() {
 	local names=()
-	mapfile -t names < <(daemons | grep -v zookeeper)
+	mapfile -t names < <(daemons)
+	((${#names[@]})) || note "nothing of $dir runs"
+	mapfile -t names < <(printf '%s\n' "${names[@]}" | grep broker)
 	end TERM "${names[@]}" # ZooKeeper last: the brokers say goodbye to it
 	end TERM zookeeper
 }
 
 (($# >= 2)) || usage
-command=$1
-[[ $command != start ]] || mkdir -p "$2"
-[[ $command == start || -e $2/env ]] || fail "$2 holds no cluster; kafka.sh start $2 makes one"
-dir=$(cd "$2" && pwd -P)
+command=$1 dir=$2
 shift 2
 [[ $command == start ]] || {
+	[[ -e $dir/env ]] || fail "$dir holds no cluster; kafka.sh start $dir makes one"
+	dir=$(cd "$dir" && pwd -P)
 	# shellcheck disable=SC1091
 	. "$dir/env"
 	# shellcheck disable=SC2153

@@ -69,9 +69,8 @@ func finish(cmd *cli.Command) {
 func checkArguments(c *cli.Context, most int) error {
 	args := c.Args().Slice()
 	for i, a := range args {
-		if strings.HasPrefix(a, "-") && a != "-" {
-			right := append(append([]string{c.Command.HelpName}, args[i:]...), args[:i]...)
-			return withHint(fmt.Errorf("%w: flag %s stands behind an argument", errUsage, a), strings.Join(right, " "))
+		if i > 0 && strings.HasPrefix(a, "-") && a != "-" {
+			return withHint(fmt.Errorf("%w: flag %s stands behind the argument %s", errUsage, a, strings.Join(args[:i], " ")), "flags come first: "+c.Command.UsageText)
 		}
 	}
 	if len(args) > most {

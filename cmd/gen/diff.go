@@ -62,13 +62,9 @@ func runDiff(ctx context.Context, e *env, a, b string, asJSON bool) error {
 	if err := answer.compare(rowsA, rowsB); err != nil {
 		return err
 	}
-	if asJSON {
-		err = printJSON(e.stdout, answer)
-	} else {
-		_, err = fmt.Fprint(e.stdout, answer.text())
-	}
-	if err == nil && answer.Different > 0 {
-		return errFindings
+	err = e.answer(asJSON, answer)
+	if answer.Different > 0 {
+		return errFindings // also when nobody reads it
 	}
 	return err
 }

@@ -28,7 +28,7 @@ func eventCommand(e *env) *cli.Command {
 				return withHint(fmt.Errorf("%w: event %q: want the number of an event, 0 to 2^53", errUsage, c.Args().First()), "gen event 1000000")
 			}
 			partitions := c.Int("partitions")
-			if partitions < 1 {
+			if partitions < 1 || partitions > core.MaxID {
 				return fmt.Errorf("%w: --partitions %d: want 1 or more", errUsage, partitions)
 			}
 			o, err := parseSchedule(c, e.now)
@@ -43,12 +43,7 @@ func eventCommand(e *env) *cli.Command {
 				return err
 			}
 			seq := &core.Sequence{Snapshot: snapshot, Seed: c.Uint64("seed"), Schedule: o.schedule()}
-			a := explain(seq, n, partitions)
-			if c.Bool("json") {
-				return printJSON(e.stdout, a)
-			}
-			_, err = fmt.Fprint(e.stdout, a.text())
-			return err
+			return e.answer(c.Bool("json"), explain(seq, n, partitions))
 		},
 	}
 }
@@ -73,12 +68,9 @@ func explain(seq *core.Sequence, n uint64, partitions int) eventAnswer {
 }
 
 func (a eventAnswer) text() string {
-	var weights, liked []string
+	var weights []string
 	for _, w := range a.Weights {
 		weights = append(weights, fmt.Sprintf("%s %.3f", w.Genre, w.Weight))
-	}
-	for _, g := range a.Genres {
-		liked = append(liked, g)
 	}
 	var b strings.Builder
 	row := func(name, format string, args ...any) {
@@ -87,7 +79,7 @@ func (a eventAnswer) text() string {
 	fmt.Fprintf(&b, "event %d of seed %d, snapshot %.8s\n", a.N, a.Seed, a.Snapshot)
 	row("user", "%d: %s", a.User, strings.Join(weights, ", "))
 	row("genre", "%s, drawn by these weights", a.Genre)
-	row("movie", "%d %q: %s", a.Movie, a.Title, strings.Join(liked, ", "))
+	row("movie", "%d %q: %s", a.Movie, a.Title, strings.Join(a.Genres, ", "))
 	row("affinity", "%.3f: the sum of the user's weights of the movie's genres", a.Affinity)
 	row("rating", "%.1f, which %.2f%% of the events of this affinity get; their mean is %.3f", a.Rating, 100*a.Chance, a.Expected)
 	row("time", "%s, timestamp %d", timeText(a.Time), a.Time)

@@ -7,6 +7,7 @@ import (
 
 	"gen/core"
 	"gen/emit/files"
+	"gen/emit/kafka"
 	"gen/store"
 
 	"github.com/urfave/cli/v2"
@@ -38,13 +39,13 @@ func exitCode(err, cause error) int {
 	var stopped signalError
 	var library cli.ExitCoder
 	switch {
-	case err == nil, errors.Is(err, syscall.EPIPE):
+	case err == nil, errors.Is(err, errClosedPipe):
 		return exitDone
 	case errors.Is(err, errFindings):
 		return exitFindings
-	case errors.Is(err, errUsage), errors.Is(err, core.ErrParams), errors.Is(err, core.ErrRate), errors.As(err, &library):
+	case errors.Is(err, errUsage), errors.Is(err, files.ErrScheme), errors.Is(err, core.ErrParams), errors.Is(err, core.ErrRate), errors.As(err, &library):
 		return exitUsage
-	case errors.Is(err, errMismatch), errors.Is(err, files.ErrOtherRun):
+	case isMismatch(err):
 		return exitMismatch
 	case errors.Is(err, context.Canceled) && errors.As(cause, &stopped):
 		if stopped.signal == syscall.SIGTERM {
@@ -54,6 +55,18 @@ func exitCode(err, cause error) int {
 	default:
 		return exitFailed
 	}
+}
+
+func isMismatch(err error) bool {
+	for _, is := range []error{
+		errMismatch, files.ErrOtherRun, kafka.ErrOtherRun, kafka.ErrOtherOwner, kafka.ErrNoCursor, kafka.ErrLostData,
+		kafka.ErrTopicReplaced, kafka.ErrPartitions, kafka.ErrHanging,
+	} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
 }
 
 // hinted is an error with a remedy.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -69,7 +70,7 @@ func exportCommand(e *env) *cli.Command {
 				if err != nil {
 					return err
 				}
-				return runExport(e, snapshot, name, format, c.String("to"), c.Bool("json"))
+				return runExport(c.Context, e, snapshot, name, format, c.String("to"), c.Bool("json"))
 			},
 		})
 	}
@@ -97,11 +98,11 @@ type exportSummary struct {
 	Snapshot string `json:"snapshot"`
 }
 
-func runExport(e *env, s *core.Snapshot, name, format, to string, asJSON bool) error {
+func runExport(ctx context.Context, e *env, s *core.Snapshot, name, format, to string, asJSON bool) error {
 	columns := exports[name].columns(s)
 	write := func(w io.Writer) error { return table.Write(w, format, columns) }
 	if to == "-" {
-		out := bufio.NewWriterSize(e.stdout, 1<<16)
+		out := bufio.NewWriterSize(files.Until(ctx, e.stdout), 1<<16)
 		if err := write(out); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func stateFlags() []cli.Flag {
 
 func sequenceFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.Uint64Flag{Name: "seed", Value: 42, Usage: "`SEED` of the events", Category: catSequence},
+		&cli.Uint64Flag{Name: "seed", Value: 42, Base: 10, Usage: "`SEED` of the events", Category: catSequence},
 		&cli.StringFlag{Name: "rate", Value: "50", Usage: "`RATE` in events per second of event time, e.g. 50, 0.5, 1/3, or per minute, hour, day: 90/m, 20/h, 5/d", Category: catSequence},
 		&cli.StringFlag{Name: "start", Value: defaultStart, Usage: "event `TIME` of event 0: a date, RFC 3339, epoch milliseconds, or now", Category: catSequence},
 	}
@@ -49,7 +49,7 @@ func sequenceFlags() []cli.Flag {
 
 func targetFlags(segment string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "to", Value: "-", Usage: "`TARGET`: - (standard output) or a directory", Category: catOutput},
+		&cli.StringFlag{Name: "to", Value: "-", Usage: "`TARGET`: - (standard output), a directory, or for stream kafka://host:port/topic", Category: catOutput},
 		&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the events: " + strings.Join(encode.Names(), ", "), Category: catOutput},
 		&cli.StringFlag{Name: "compress", Usage: "`CODEC`: none, gzip, zstd for text; snappy, zstd, none for Parquet (default: none, snappy)", Category: catOutput},
 		&cli.StringFlag{Name: "segment", Value: segment, Usage: "`SIZE` of a file in a directory: events (1000000) or event time (60s)", Category: catOutput},
@@ -92,7 +92,7 @@ func rangeOptions(c *cli.Context) (from, count uint64, err error) {
 			return 0, 0, fmt.Errorf("%w: --count 0: want 1 or more", errUsage)
 		}
 	}
-	if from+count > maxCount {
+	if from > maxCount || count > 0 && from+count-1 > maxCount {
 		return 0, 0, fmt.Errorf("%w: --from %d and --count %d pass the last event, 2^53", errUsage, from, count)
 	}
 	return from, count, nil
@@ -154,25 +154,29 @@ func (o scheduleOptions) schedule() core.Schedule {
 	return core.ConstantSchedule(start, rate)
 }
 
-// resume returns the schedule to go on with at event next: the recorded one.
-// Another rate, or --start now, appends a segment when the run may grow, and
-// else is a mismatch.
-func (o scheduleOptions) resume(saved core.Schedule, next uint64, grow bool) (core.Schedule, error) {
-	shape, start := saved.Last(), saved.Segments[0].Start
+// resume returns the schedule to go on with at event next, which may happen
+// at border (epoch ms) at the earliest: the recorded one, and with another rate
+// or --start now a segment more. A run that may not grow keeps the recorded
+// schedule, whenever its "now" was.
+func (o scheduleOptions) resume(saved core.Schedule, next uint64, border int64, grow bool) (core.Schedule, error) {
+	last := saved.Segments[len(saved.Segments)-1]
+	shape, start := last.Shape, last.Start
 	if o.rate != nil {
 		shape = *o.rate
 	}
-	if o.start != nil {
+	// A start that the run had before is no wish for another.
+	if o.start != nil && !o.startNow && *o.start != saved.Segments[0].Start {
 		start = *o.start
 	}
+	sameShape := core.SameShape(shape, last.Shape)
 	switch {
 	case grow && o.startNow:
-		return saved.Then(next, start, shape), nil
-	case start != saved.Segments[0].Start || !grow && shape != saved.Last():
+		return saved.Then(next, max(*o.start, border), shape), nil
+	case start != last.Start || !grow && !sameShape:
 		return saved, fmt.Errorf("%w: the run has another schedule; nothing was written\n  saved: rate %s from %s\n  asked: rate %s from %s",
-			errMismatch, saved.Last(), timeText(saved.Segments[0].Start), shape, timeText(start))
-	case shape != saved.Last():
-		return saved.Then(next, saved.At(next), shape), nil
+			errMismatch, last.Shape, timeText(last.Start), shape, timeText(start))
+	case !sameShape:
+		return saved.Then(next, max(saved.At(next), border), shape), nil
 	}
 	return saved, nil
 }

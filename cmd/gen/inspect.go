@@ -86,11 +86,7 @@ func inspectState(e *env, dir string, asJSON bool) error {
 		}
 		a.Runs = append(a.Runs, answer)
 	}
-	if asJSON {
-		return printJSON(e.stdout, a)
-	}
-	_, err = fmt.Fprint(e.stdout, a.text())
-	return err
+	return e.answer(asJSON, a)
 }
 
 func (a stateAnswer) text() string {
@@ -181,11 +177,7 @@ func inspectTarget(ctx context.Context, e *env, target string, last int, asJSON 
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return printJSON(e.stdout, a)
-	}
-	_, err = fmt.Fprint(e.stdout, a.text())
-	return err
+	return e.answer(asJSON, a)
 }
 
 func describeTarget(ctx context.Context, dir files.Dir, meta files.Meta, last int) (targetAnswer, error) {
@@ -206,11 +198,11 @@ func describeTarget(ctx context.Context, dir files.Dir, meta files.Meta, last in
 		a.Segments++
 		a.Bytes += uint64(info.Size())
 	}
-	if a.Next, err = files.Next(dir, meta, format); err != nil {
+	state, err := files.Inspect(dir, meta)
+	if err != nil {
 		return a, err
 	}
-	_, err = files.ReadManifest(dir)
-	a.Finished = err == nil
+	a.Next, a.Finished = state.Next, state.Finished
 	a.Replay = replay(core.Run{Recipe: meta.Recipe, Seed: meta.Seed, Schedule: meta.Schedule, From: meta.From, Next: a.Next}, meta.Count)
 	a.Last, err = lastRows(ctx, dir, format, parts, last)
 	return a, err

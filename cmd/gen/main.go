@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -23,9 +25,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	e := &env{
-		stdout: stdout,
-		ui:     &ui{w: stderr, terminal: isTerminal(stderr), json: slices.Contains(args, "--json"), quiet: slices.Contains(args, "--quiet")},
-		now:    time.Now,
+		stdout:         output{stdout},
+		stdoutTerminal: isTerminal(stdout),
+		ui:             &ui{w: stderr, terminal: isTerminal(stderr), json: hasFlag(args, "json"), quiet: hasFlag(args, "quiet")},
+		now:            time.Now,
 	}
 	err := newApp(e).RunContext(ctx, args)
 	code := exitCode(err, context.Cause(ctx))
@@ -35,9 +38,42 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // env is what a command gets from outside.
 type env struct {
-	stdout io.Writer
-	ui     *ui
-	now    func() time.Time
+	stdout         io.Writer
+	stdoutTerminal bool
+	ui             *ui
+	now            func() time.Time
+}
+
+// answer prints the one answer of a command, as JSON or as text.
+func (e *env) answer(asJSON bool, v interface{ text() string }) error {
+	if asJSON {
+		return printJSON(e.stdout, v)
+	}
+	_, err := io.WriteString(e.stdout, v.text())
+	return err
+}
+
+// errClosedPipe is returned when the reader of standard output has gone.
+var errClosedPipe = errors.New("standard output is closed")
+
+// output is standard output.
+type output struct{ io.Writer }
+
+func (o output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		err = errClosedPipe
+	}
+	return n, err
+}
+
+// hasFlag tells whether a boolean flag is on, also in a command line that
+// cannot be parsed.
+func hasFlag(args []string, name string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
+		a, dashed := strings.CutPrefix(strings.Replace(a, "--", "-", 1), "-")
+		return dashed && (a == name || a == name+"=true" || a == name+"=1")
+	})
 }
 
 // signalError is the cause of a context that a signal ended.

@@ -41,7 +41,7 @@ func snapshotCommand(e *env) *cli.Command {
 			&cli.Float64Flag{Name: "alpha", Value: d.Alpha, Usage: "Dirichlet `ALPHA`: 0.1 one-sided tastes, 2 even ones", Category: catSequence},
 			&cli.IntFlag{Name: "top-k", Value: d.TopK, Usage: "`K` genres kept for each user", Category: catSequence},
 			&cli.Float64Flag{Name: "noise", Value: d.Noise, Usage: "standard deviation `SD` of a rating's noise, in stars", Category: catSequence},
-			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "`SEED` of the population", Category: catSequence},
+			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Base: 10, Usage: "`SEED` of the population", Category: catSequence},
 			&cli.BoolFlag{Name: "force", Usage: "replace a snapshot that an unfinished run uses", Category: catRun, DisableDefaultText: true},
 		}),
 		Action: func(c *cli.Context) error {
@@ -76,13 +76,16 @@ func parseSnapshot(c *cli.Context) (snapshotOptions, error) {
 	if !slices.Contains(core.Profiles(), o.profile) {
 		return o, fmt.Errorf("%w: --profile %q: there are %s", errUsage, o.profile, strings.Join(core.Profiles(), ", "))
 	}
+	if o.state == "" {
+		return o, fmt.Errorf("%w: --state is empty", errUsage)
+	}
 	if c.IsSet("genres") && o.genres == "" {
 		return o, fmt.Errorf("%w: --genres is empty", errUsage)
 	}
 	return o, o.params.Validate()
 }
 
-func runSnapshot(_ context.Context, e *env, o snapshotOptions) error {
+func runSnapshot(ctx context.Context, e *env, o snapshotOptions) error {
 	begin := e.now()
 	s, err := compile(e, o)
 	if err != nil {
@@ -94,6 +97,9 @@ func runSnapshot(_ context.Context, e *env, o snapshotOptions) error {
 			return err
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := state.SaveSnapshot(s); err != nil {
 		return err
 	}
@@ -102,11 +108,7 @@ func runSnapshot(_ context.Context, e *env, o snapshotOptions) error {
 		answer.Bytes = uint64(info.Size())
 	}
 	answer.State, answer.Seconds = o.state, e.now().Sub(begin).Seconds()
-	if o.json {
-		return printJSON(e.stdout, answer)
-	}
-	_, err = fmt.Fprint(e.stdout, answer.text())
-	return err
+	return e.answer(o.json, answer)
 }
 
 // compile reads the catalogue and makes the snapshot.
@@ -136,12 +138,15 @@ func readCatalogue(e *env, movies string) (*core.Catalogue, error) {
 		e.ui.warn("--movies %s: %s", movies, w)
 	}
 	if err != nil {
-		return nil, withHint(fmt.Errorf("--movies %s: %w", movies, err), catalogueHint(err))
+		return nil, withHint(fmt.Errorf("--movies %s: %w", movies, err), catalogueHint(movies, err))
 	}
 	return cat, nil
 }
 
-func catalogueHint(err error) string {
+func catalogueHint(movies string, err error) string {
+	if errors.Is(err, fs.ErrNotExist) && !strings.Contains(movies, "features") {
+		return "--movies builtin needs no file"
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "phase 4 of the pipeline writes movies_features; without it: --movies builtin"
 	}
@@ -322,7 +327,7 @@ func snapshotTrouble(err error) error {
 // snapshotOf returns the snapshot that a recorded run draws from: the one of
 // the state directory, or one made again from the recipe when that needs
 // nothing but the built-in catalogue.
-func snapshotOf(e *env, dir, id string, r core.Recipe) (*core.Snapshot, error) {
+func snapshotOf(dir, id string, r core.Recipe) (*core.Snapshot, error) {
 	s, err := store.Open(dir).LoadSnapshot()
 	if err == nil && s.ID() == id {
 		return s, nil

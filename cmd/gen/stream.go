@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
+
+	"gen/emit/kafka"
 
 	"github.com/urfave/cli/v2"
 )
@@ -15,13 +18,15 @@ func streamCommand(e *env) *cli.Command {
 		Name:      "stream",
 		Usage:     "play the events at their rate",
 		UsageText: "gen stream [flags]",
-		Description: "Writes to standard output, or into a directory as one file for each minute of\n" +
-			"event time. Stopped at any moment, the same command goes on there:\n\n" +
+		Description: "Writes to standard output, into a directory as one file for each minute of event\n" +
+			"time, or into a Kafka topic exactly once. Stopped at any moment, the same\n" +
+			"command goes on there:\n\n" +
 			"  gen stream --seed 42 --count 20\n" +
-			"  gen stream --to ratings --rate 200 --start now\n\n" +
+			"  gen stream --to ratings --rate 200 --start now\n" +
+			"  gen stream --to kafka://127.0.0.1:9092/ratings --start now\n\n" +
 			"Event time and pace are two things: --rate and --start fix each event's\n" +
 			"timestamp; --speed says how fast that time is played and changes no byte.",
-		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), []cli.Flag{
+		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), []cli.Flag{
 			fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"),
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "play event time `SPEED` times as fast: 1, 60, 0.5, or max", Category: catPace},
 			&cli.DurationFlag{Name: "for", Usage: "stop after this `TIME`, e.g. 10s", Category: catPace},
@@ -31,7 +36,18 @@ func streamCommand(e *env) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return runStream(c.Context, e, o, limit)
+			deliver := toDir
+			switch {
+			case o.to == "-":
+				deliver = toStdout
+			case strings.HasPrefix(o.to, kafka.Scheme):
+				config, err := parseTopic(c, e, o.to, o.state)
+				if err != nil {
+					return err
+				}
+				deliver = func(ctx context.Context, e *env, o deliverOptions) error { return toTopic(ctx, e, o, config) }
+			}
+			return runStream(c.Context, e, o, limit, deliver)
 		},
 	}
 }
@@ -57,18 +73,14 @@ func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration,
 	return o, limit, nil
 }
 
-func runStream(ctx context.Context, e *env, o deliverOptions, limit time.Duration) error {
+func runStream(ctx context.Context, e *env, o deliverOptions, limit time.Duration, deliver func(context.Context, *env, deliverOptions) error) error {
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	deliver := toDir
-	if o.to == "-" {
-		deliver = toStdout
-	}
 	err := deliver(ctx, e, o)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if limit > 0 && ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		return nil // --for is over
 	}
 	return err

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"gen/core"
@@ -39,6 +38,9 @@ func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
 	o := deliverOptions{state: c.String("state"), to: c.String("to"), run: c.String("run"), seed: c.Uint64("seed"), isSet: c.IsSet}
 	if o.run == "" {
 		o.run = "seed-" + strconv.FormatUint(o.seed, 10)
+	}
+	if o.to == "" || o.state == "" {
+		return o, fmt.Errorf("%w: --to and --state must not be empty", errUsage)
 	}
 	var err error
 	if o.schedule, err = parseSchedule(c, e.now); err != nil {
@@ -87,13 +89,13 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 		return err
 	}
 	seq := &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}
-	banner(e, seq, "standard output", o)
+	banner(e, seq, "standard output", o.from, o.speed, o.format.Name)
 	var done atomic.Uint64
 	stop := func() {}
-	if !isTerminal(e.stdout) {
+	if !e.stdoutTerminal {
 		stop = e.ui.progress("stdout", &done, o.count)
 	}
-	pipe := &files.Pipe{Out: e.stdout, Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done}
+	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done}
 	begin := e.now()
 	var next uint64
 	if o.speed > 0 {
@@ -102,12 +104,16 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 		next, err = pipe.Run(ctx)
 	}
 	stop()
+	if errors.Is(err, files.ErrNotRead) {
+		e.ui.warn("%v", err)
+		err = ctx.Err()
+	}
+	if err != nil && !isStop(err) {
+		return err // part of a row may be out: there is no event to go on with
+	}
 	sum := summary{
 		Kind: "summary", Target: "-", Snapshot: snapshot.ID(), Seed: o.seed, From: o.from, Next: next,
 		Events: next - o.from, Done: next == end, Seconds: e.now().Sub(begin).Seconds(),
-	}
-	if errors.Is(err, syscall.EPIPE) {
-		return err // the reader has what it wanted
 	}
 	text := fmt.Sprintf("%s in %.1f s, %s", files.RangeText(o.from, next), sum.Seconds, sum.rate())
 	if !sum.Done {
@@ -130,21 +136,21 @@ func endOf(schedule core.Schedule, from, count uint64) (uint64, error) {
 	return from + count, nil
 }
 
-func banner(e *env, seq *core.Sequence, target string, o deliverOptions) {
+func banner(e *env, seq *core.Sequence, target string, from uint64, speed float64, format string) {
 	t := seq.Snapshot.Tables()
-	speed := "as fast as possible"
-	if o.speed > 0 {
-		speed = fmt.Sprintf("played at speed %v", o.speed)
+	pace := "as fast as possible"
+	if speed > 0 {
+		pace = fmt.Sprintf("played at speed %v", speed)
 	}
 	e.ui.say("snapshot %.8s: %d movies, %d genres, %d users; %s", seq.Snapshot.ID(), len(t.Movies), len(t.Genres), t.Users(), exampleUser{1, t.UserWeights(0)})
-	e.ui.say("events from %d on to %s: seed %d, %s, rate %s/s from %s, %s", o.from, target, o.seed, o.format.Name, seq.Schedule.Last(), timeText(seq.Schedule.Start()), speed)
+	e.ui.say("events from %d on to %s: seed %d, %s, rate %s/s, event time %s, %s", from, target, seq.Seed, format, seq.Schedule.Last(), timeText(seq.Schedule.At(from)), pace)
 }
 
 // toDir delivers into a directory, from where it stands.
 func toDir(ctx context.Context, e *env, o deliverOptions) error {
 	dir, err := files.Open(o.to)
 	if err != nil {
-		return fmt.Errorf("%w: --to: %w", errUsage, err)
+		return fmt.Errorf("--to: %w", err)
 	}
 	saved, err := files.ReadMeta(dir)
 	resumed := err == nil
@@ -153,47 +159,50 @@ func toDir(ctx context.Context, e *env, o deliverOptions) error {
 	}
 	schedule := o.schedule.schedule()
 	if resumed {
-		if schedule, err = o.adopt(e, dir, saved); err != nil {
+		if schedule, err = o.adopt(dir, saved); err != nil {
 			return err
 		}
 	}
-	end, err := endOf(schedule, o.from, o.count)
+	if _, err := endOf(schedule, o.from, o.count); err != nil {
+		return err
+	}
+	snapshot, err := snapshotFor(e, o.state, saved)
 	if err != nil {
 		return err
 	}
-	snapshot, err := openSnapshot(e, o.state)
-	if err != nil {
-		return err
-	}
-	seq := &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}
 	job := &files.Job{
-		Dir: dir, Sequence: seq, Format: o.format, End: end, Workers: o.workers, Events: new(atomic.Uint64),
+		Dir: dir, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Format: o.format, Workers: o.workers, Events: new(atomic.Uint64),
 		Meta: files.Meta{
 			Run: o.run, Snapshot: snapshot.ID(), Seed: o.seed, Version: core.FormatVersion, Recipe: snapshot.Recipe, Schedule: schedule,
 			From: o.from, Count: o.count, Segment: o.segment, Format: o.format.Name, Compress: o.format.Compress,
 		},
 	}
-	if resumed {
-		if err := saved.Accepts(job.Meta); err != nil {
-			return withHint(err, "go on with the saved values, or take another directory")
-		}
-	}
 	return runJob(ctx, e, o, job)
+}
+
+// snapshotFor returns the snapshot of the state directory; when it has none,
+// the one of the run that goes on, or else the default one.
+func snapshotFor(e *env, state string, saved files.Meta) (*core.Snapshot, error) {
+	_, err := store.Open(state).LoadSnapshot()
+	if saved.Snapshot == "" || !errors.Is(err, fs.ErrNotExist) {
+		return openSnapshot(e, state)
+	}
+	s, err := snapshotOf(state, saved.Snapshot, saved.Recipe)
+	if err != nil {
+		return nil, err
+	}
+	return s, store.Open(state).SaveSnapshot(s)
 }
 
 // adopt takes over what a directory records for the flags that were not
 // given, and returns its schedule as the flags change it.
-func (o *deliverOptions) adopt(e *env, dir files.Dir, saved files.Meta) (core.Schedule, error) {
-	format, err := encode.Parse(saved.Format, saved.Compress)
-	if err != nil {
-		return core.Schedule{}, err
-	}
-	next, err := files.Next(dir, saved, format)
+func (o *deliverOptions) adopt(dir files.Dir, saved files.Meta) (core.Schedule, error) {
+	state, err := files.Inspect(dir, saved)
 	if err != nil {
 		return core.Schedule{}, err
 	}
 	if !o.isSet("format") && !o.isSet("compress") {
-		o.format = format
+		o.format = encode.Format{Name: saved.Format, Compress: saved.Compress}
 	}
 	if !o.isSet("segment") {
 		o.segment = saved.Segment
@@ -201,55 +210,97 @@ func (o *deliverOptions) adopt(e *env, dir files.Dir, saved files.Meta) (core.Sc
 	if !o.isSet("from") {
 		o.from = saved.From
 	}
-	return o.schedule.resume(saved.Schedule, next, o.segment.Window > 0)
+	return o.schedule.resume(saved.Schedule, state.End, state.Border, saved.Segment.Window > 0)
 }
 
-// runJob runs a job under the lock of its run, with the run recorded.
+// delivery is a job whose run is recorded in the state directory.
+type delivery struct {
+	*env
+	opts   deliverOptions
+	job    *files.Job
+	record core.Run
+	file   *store.RunFile
+	begun  bool // the directory is this run's
+	saved  time.Time
+	err    error  // of a save between segments
+	stop   func() // ends the progress
+}
+
+// runJob runs a job under the lock of its run.
 func runJob(ctx context.Context, e *env, o deliverOptions, job *files.Job) error {
-	record := core.Run{
+	d := &delivery{env: e, opts: o, job: job, saved: e.now(), stop: func() {}, record: core.Run{
 		Name: o.run, Target: job.Dir.URL(), Snapshot: job.Meta.Snapshot, Recipe: job.Meta.Recipe, Seed: o.seed,
-		Format: core.FormatVersion, Schedule: job.Meta.Schedule, From: o.from, Next: o.from,
-	}
-	file, err := openRun(e, store.Open(o.state), record)
-	if err != nil {
+		Format: core.FormatVersion, Schedule: job.Meta.Schedule, From: o.from,
+	}}
+	var err error
+	if d.file, err = openRun(e, store.Open(o.state), d.record); err != nil {
 		return err
 	}
-	defer file.Close()
-	if err := file.Save(record); err != nil {
-		return err
-	}
-	banner(e, job.Sequence, job.Dir.URL(), o)
-	from, err := files.Next(job.Dir, job.Meta, o.format)
-	if err != nil {
-		return err
-	}
-	if o.speed > 0 {
-		job.Workers, job.Wait = 1, pace.New(job.Meta.Schedule, from, o.speed).Wait
-	}
-	var saveErr error
-	saved := e.now()
-	job.Published = func(entry files.Entry) {
-		record.Next = entry.Next
-		// The directory is the truth; the record is for gen inspect.
-		if e.now().Sub(saved) > time.Second {
-			saveErr = file.Save(record)
-			saved = e.now()
-		}
-	}
+	defer d.file.Close()
+	job.Accepted, job.Published = d.accepted, d.published
 	begin := e.now()
-	total := uint64(0)
-	if o.count > 0 {
-		total = job.End - from
-	}
-	stop := e.ui.progress(job.Dir.URL(), job.Events, total)
 	result, err := job.Run(ctx)
-	stop()
-	record.Next, record.Done = result.Next, err == nil
-	err = errors.Join(err, saveErr, file.Save(record))
+	d.stop()
+	if !d.begun {
+		return d.refused(err)
+	}
+	for _, name := range result.Replaced {
+		e.ui.warn("%s of an earlier invocation was not what this run makes; it was made anew", name)
+	}
+	d.record.Next, d.record.Done = result.Next, err == nil
+	saveErr := errors.Join(d.err, d.file.Save(d.record))
+	if saveErr != nil && (err == nil || isStop(err)) {
+		return saveErr
+	}
 	if err == nil || isStop(err) {
-		report(e, job, record, result, e.now().Sub(begin))
+		report(e, job, d.record, result, e.now().Sub(begin))
 	}
 	return dirTrouble(err, job, result)
+}
+
+// refused forgets the record of a run that has not begun.
+func (d *delivery) refused(err error) error {
+	_, had, loadErr := d.file.Load()
+	if loadErr == nil && !had {
+		err = errors.Join(err, d.file.Close(), store.Open(d.opts.state).ResetRun(d.record.Target, d.record.Name))
+	}
+	if errors.Is(err, files.ErrOtherRun) {
+		return withHint(err, "go on with the saved values, or take another directory")
+	}
+	return dirTrouble(err, d.job, files.Result{Next: d.job.Meta.From})
+}
+
+// accepted is told where the run goes on: it records it, says so, and starts
+// the clock.
+func (d *delivery) accepted(next uint64) (func(context.Context, uint64) error, error) {
+	d.record.Next, d.begun = next, true
+	if err := d.file.Save(d.record); err != nil {
+		return nil, err
+	}
+	if d.job.Meta.End() <= next {
+		return nil, nil
+	}
+	banner(d.env, d.job.Sequence, d.job.Dir.URL(), next, d.opts.speed, d.opts.format.Name)
+	total := uint64(0)
+	if d.opts.count > 0 {
+		total = d.job.Meta.End() - next
+	}
+	d.stop = d.ui.progress(d.job.Dir.URL(), d.job.Events, total)
+	if d.opts.speed == 0 {
+		return nil, nil
+	}
+	d.job.Workers = 1
+	return pace.New(d.job.Meta.Schedule, next, d.opts.speed).Wait, nil
+}
+
+// published records a segment, once a second: the directory is the truth, the
+// record is for gen inspect.
+func (d *delivery) published(entry files.Entry) {
+	d.record.Next = max(d.record.Next, entry.Next)
+	if now := d.now(); now.Sub(d.saved) > time.Second {
+		d.err = errors.Join(d.err, d.file.Save(d.record))
+		d.saved = now
+	}
 }
 
 // openRun opens the record of a run. One that is damaged is begun anew: the
@@ -269,7 +320,7 @@ func openRun(e *env, state *store.State, r core.Run) (*store.RunFile, error) {
 func report(e *env, job *files.Job, r core.Run, result files.Result, took time.Duration) {
 	sum := summary{
 		Kind: "summary", Run: r.Name, Target: r.Target, Snapshot: r.Snapshot, Seed: r.Seed, From: r.From, Next: result.Next,
-		Events: job.Events.Load(), Resumed: result.Resumed > 0, Done: r.Done, Seconds: took.Seconds(),
+		Events: job.Events.Load(), Resumed: result.Resumed, Done: r.Done, Seconds: took.Seconds(),
 	}
 	held := files.RangeText(r.From, result.Next)
 	var text string
@@ -292,7 +343,9 @@ func isStop(err error) bool {
 // dirTrouble adds what is kept to an error of a job.
 func dirTrouble(err error, job *files.Job, result files.Result) error {
 	switch {
-	case err == nil, isStop(err), errors.Is(err, files.ErrOtherRun), errors.Is(err, files.ErrLocked):
+	case err == nil, isStop(err):
+		return err
+	case errors.Is(err, files.ErrLocked):
 		return err
 	case errors.Is(err, fs.ErrPermission), result.Next == job.Meta.From:
 		return withHint(err, "gen must be able to create and rename files in "+job.Dir.URL()+"; the same command starts again")

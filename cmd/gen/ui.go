@@ -36,8 +36,8 @@ func (u *ui) say(format string, args ...any) {
 	}
 }
 
-// warn prints a line in any case.
-func (u *ui) warn(format string, args ...any) { u.line("gen: warning: "+format, args...) }
+// warn prints a warning, unless --quiet.
+func (u *ui) warn(format string, args ...any) { u.say("warning: "+format, args...) }
 
 func (u *ui) line(format string, args ...any) {
 	u.mu.Lock()

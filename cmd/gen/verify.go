@@ -9,6 +9,7 @@ import (
 
 	"gen/core"
 	"gen/emit/files"
+	"gen/emit/kafka"
 	"gen/emit/verify"
 
 	"github.com/urfave/cli/v2"
@@ -22,13 +23,20 @@ func verifyCommand(e *env) *cli.Command {
 		ArgsUsage: "TARGET",
 		Description: "Computes every event again and names those that are missing, duplicated,\n" +
 			"altered, misplaced or foreign, by event, file and row:\n\n" +
-			"  gen verify ratings\n\n" +
+			"  gen verify ratings\n" +
+			"  gen verify kafka://127.0.0.1:9092/ratings\n\n" +
 			"Exit status 4 when it found something.",
-		Flags: stateFlags(),
+		Flags: concat(stateFlags(), []cli.Flag{
+			cursorTopicFlag(),
+			&cli.BoolFlag{Name: "allow-foreign", Usage: "records of no run in a topic are no finding", Category: catTarget, DisableDefaultText: true},
+		}),
 		Action: func(c *cli.Context) error {
 			target := c.Args().First()
 			if target == "" {
-				return withHint(fmt.Errorf("%w: verify what? a directory", errUsage), "gen verify DIR")
+				return withHint(fmt.Errorf("%w: verify what? A directory or a topic", errUsage), "gen verify DIR")
+			}
+			if strings.HasPrefix(target, kafka.Scheme) {
+				return verifyTopic(c.Context, e, c, target)
 			}
 			return runVerify(c.Context, e, c.String("state"), target, c.Bool("json"))
 		},
@@ -44,7 +52,7 @@ func runVerify(ctx context.Context, e *env, state, target string, asJSON bool) e
 	if err != nil {
 		return err
 	}
-	snapshot, err := snapshotOf(e, state, meta.Snapshot, meta.Recipe)
+	snapshot, err := snapshotOf(state, meta.Snapshot, meta.Recipe)
 	if err != nil {
 		return err
 	}
@@ -61,17 +69,20 @@ func runVerify(ctx context.Context, e *env, state, target string, asJSON bool) e
 	} else {
 		_, err = fmt.Fprint(e.stdout, verifyText(dir, meta, report))
 	}
-	if err == nil && !report.OK() {
-		return errFindings
+	if !report.OK() {
+		return errFindings // also when nobody reads it
 	}
 	return err
 }
 
 func verifyText(dir files.Dir, meta files.Meta, r *verify.Report) string {
 	var b strings.Builder
-	state := "not finished: the events after these are still to come"
-	if r.Finished {
+	state := "not finished"
+	switch {
+	case r.Finished:
 		state = "finished"
+	case meta.Count > 0:
+		state = fmt.Sprintf("not finished: %d of %d events to come", meta.From+meta.Count-r.Next, meta.Count)
 	}
 	fmt.Fprintf(&b, "%s: run %s, seed %d, snapshot %.8s, %s\n", dir.URL(), meta.Run, meta.Seed, meta.Snapshot, state)
 	fmt.Fprintf(&b, "%s, %d rows in %d files: ", files.RangeText(r.From, r.Next), r.Rows, r.Files)
@@ -79,6 +90,16 @@ func verifyText(dir files.Dir, meta files.Meta, r *verify.Report) string {
 		b.WriteString("every event stands once, in its place, as computed\n")
 		return b.String()
 	}
+	b.WriteString(findingsText(r))
+	if r.Finished {
+		fmt.Fprintf(&b, "  without %s/%s the same command looks at every segment again and makes anew what is wrong\n", dir.URL(), files.SuccessFile)
+	}
+	return b.String()
+}
+
+// findingsText returns the counts of the findings, then the first of them.
+func findingsText(r *verify.Report) string {
+	var b strings.Builder
 	var counts []string
 	total := uint64(0)
 	for _, k := range []verify.Kind{verify.Missing, verify.Duplicated, verify.Altered, verify.Misplaced, verify.Foreign, verify.Damaged} {

@@ -127,11 +127,11 @@ func parseJSON(line []byte) (e core.Event, err error) {
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
-			return e, fmt.Errorf("not JSON: %w", err)
+			return e, notJSON(err)
 		}
 		value, err := dec.Token()
 		if err != nil {
-			return e, fmt.Errorf("not JSON: %w", err)
+			return e, notJSON(err)
 		}
 		number, ok := value.(json.Number)
 		if !ok {
@@ -150,7 +150,7 @@ func parseJSON(line []byte) (e core.Event, err error) {
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return e, fmt.Errorf("not JSON: %w", err)
+		return e, notJSON(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return e, errors.New("more than one JSON value")
@@ -259,3 +259,7 @@ func idError(i int, value any) error {
 func starsError(value any) error {
 	return fmt.Errorf("rating %v is not a half step from 0.5 to 5.0", value)
 }
+
+// notJSON does not wrap the decoder's error: an io.EOF in it is the end of the
+// row, and must not be taken for the end of the file.
+func notJSON(err error) error { return errors.New("not JSON: " + err.Error()) }

@@ -26,6 +26,9 @@ import (
 // ErrLocked is returned when another process writes into the directory.
 var ErrLocked = errors.New("another process writes into it")
 
+// ErrScheme is returned for a URL of a kind that cannot be read or written.
+var ErrScheme = errors.New("no files at")
+
 // Dir is a flat directory of published files. Reading goes through FS, whose
 // files implement io.ReaderAt and io.Seeker. A Dir may be used from several
 // goroutines.
@@ -69,7 +72,7 @@ func Open(target string) (Dir, error) {
 	}
 	open, ok := schemes[scheme]
 	if !ok {
-		return nil, fmt.Errorf("no target of the kind %s://; there are a path and file://", scheme)
+		return nil, fmt.Errorf("%w %s://; there are a path and file://", ErrScheme, scheme)
 	}
 	return open(target)
 }

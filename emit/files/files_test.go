@@ -48,7 +48,7 @@ func newJob(seq *core.Sequence, d Dir, format encode.Format, segment string, fro
 		panic(err)
 	}
 	return &Job{
-		Dir: d, Sequence: seq, Format: format, End: from + count, Workers: 2, Events: new(atomic.Uint64),
+		Dir: d, Sequence: seq, Format: format, Workers: 2, Events: new(atomic.Uint64),
 		Meta: Meta{
 			Run: "test", Snapshot: seq.Snapshot.ID(), Seed: seq.Seed, Version: core.FormatVersion, Recipe: seq.Snapshot.Recipe,
 			Schedule: seq.Schedule, From: from, Count: count, Segment: cut, Format: format.Name, Compress: format.Compress,
@@ -119,13 +119,15 @@ func TestAnyHistoryGivesTheSameDirectory(t *testing.T) {
 			j.Workers = rapid.IntRange(1, 4).Draw(t, "workers")
 			stopAt := from + rapid.Uint64Range(0, count).Draw(t, "stop at")
 			ctx, cancel := context.WithCancel(context.Background())
-			j.Wait = func(ctx context.Context, n uint64) error {
-				if n >= stopAt {
-					cancel()
-				}
-				return ctx.Err()
+			j.Accepted = func(uint64) (func(context.Context, uint64) error, error) {
+				return func(ctx context.Context, n uint64) error {
+					if n >= stopAt {
+						cancel()
+					}
+					return ctx.Err()
+				}, nil
 			}
-			if result, err := j.Run(ctx); err == nil && result.Next != j.End {
+			if result, err := j.Run(ctx); err == nil && result.Next != j.Meta.End() {
 				t.Fatalf("Run = %+v, %v", result, err)
 			}
 			cancel()
@@ -136,6 +138,80 @@ func TestAnyHistoryGivesTheSameDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, want := content(t, j.Dir), content(t, want.Dir); !maps.Equal(got, want) {
+			t.Fatalf("%d files, want %d: %v", len(got), len(want), differing(got, want))
+		}
+	})
+}
+
+// A stream may change its rate and its count between invocations, whatever
+// happens to it in between: what is published keeps its times, and the end is
+// that of a run that had the last schedule from the beginning.
+func TestAStreamMayGrow(t *testing.T) {
+	seq := testSequence(t)
+	base := t.TempDir()
+	format := encode.Format{Name: "jsonl", Compress: "none"}
+	round := 0
+	rapid.Check(t, func(t *rapid.T) {
+		round++
+		segment := rapid.SampledFrom([]string{"1s", "3s", "1h"}).Draw(t, "segment")
+		job := func(name string, schedule core.Schedule, count uint64) *Job {
+			grown := &core.Sequence{Snapshot: seq.Snapshot, Seed: seq.Seed, Schedule: schedule}
+			return newJob(grown, openTemp(t, filepath.Join(base, fmt.Sprint(round, name))), format, segment, 0, count)
+		}
+		schedule, count := seq.Schedule, uint64(0)
+		for range rapid.IntRange(1, 3).Draw(t, "invocations") {
+			j := job("got", schedule, count)
+			if saved, err := savedMeta(j.Dir); err != nil {
+				t.Fatal(err)
+			} else if saved != nil {
+				state, err := Inspect(j.Dir, *saved)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rapid.Bool().Draw(t, "another rate") {
+					rate, _ := core.ParseRate(rapid.SampledFrom([]string{"20", "100"}).Draw(t, "rate"))
+					schedule = schedule.Then(state.End, max(schedule.At(state.End), state.Border), rate)
+				}
+				count = state.End + rapid.Uint64Range(1, 300).Draw(t, "more")
+				j = job("got", schedule, count)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			stopAt := rapid.Uint64Range(0, 400).Draw(t, "stop at")
+			j.Accepted = func(uint64) (func(context.Context, uint64) error, error) {
+				return func(ctx context.Context, n uint64) error {
+					if n >= stopAt {
+						cancel()
+					}
+					return ctx.Err()
+				}, nil
+			}
+			_, err := j.Run(ctx)
+			cancel()
+			if errors.Is(err, ErrOtherRun) && strings.Contains(err.Error(), "finished") {
+				return // an earlier invocation had reached its end
+			}
+			if err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			harm(t, j)
+		}
+		if saved, err := savedMeta(job("got", schedule, 0).Dir); err != nil {
+			t.Fatal(err)
+		} else if saved != nil && saved.Count > 0 {
+			count = saved.Count
+		}
+		count = max(count, 700)
+		last := job("got", schedule, count)
+		if _, err := last.Run(context.Background()); errors.Is(err, ErrOtherRun) && strings.Contains(err.Error(), "finished") {
+			return // an earlier invocation had reached its end
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		want := job("want", schedule, count)
+		if _, err := want.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := content(t, last.Dir), content(t, want.Dir); !maps.Equal(got, want) {
 			t.Fatalf("%d files, want %d: %v", len(got), len(want), differing(got, want))
 		}
 	})

@@ -22,10 +22,7 @@ func openLocal(target string) (Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One directory has one name, also by way of a symbolic link.
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
+	path = resolve(path)
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("%s is a file: a directory is wanted", path)
 	}
@@ -52,15 +49,34 @@ func (d *local) Create(name string) (Pending, error) {
 	return &localFile{dir: d, file: f, temp: temp, name: filepath.Join(d.path, name)}, nil
 }
 
-// make creates the directory, and makes its own entry durable.
-func (d *local) make() error {
-	if _, err := os.Stat(d.path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+// resolve follows the symbolic links of the part of a path that exists, so
+// that one directory has one name.
+func resolve(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return path
+	}
+	return filepath.Join(resolve(parent), filepath.Base(path))
+}
+
+func (d *local) make() error { return makeDir(d.path) }
+
+// makeDir creates a directory and its parents, each of whose names is durable
+// when it returns.
+func makeDir(path string) error {
+	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(d.path, 0o755); err != nil {
+	if err := makeDir(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(d.path))
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 type localFile struct {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"gen/core"
+	"gen/emit/encode"
 )
 
 // The names of the files that are not data.
@@ -69,6 +70,11 @@ func ReadMeta(d Dir) (Meta, error) {
 		}
 		return m, fmt.Errorf("%s: %w: it has no %s", d.URL(), ErrNoRun, MetaFile)
 	}
+	if err == nil {
+		if bad := m.check(); bad != nil {
+			err = fmt.Errorf("%s/%s: %w", d.URL(), MetaFile, bad)
+		}
+	}
 	return m, err
 }
 
@@ -109,11 +115,29 @@ func (m Meta) End() uint64 {
 	return m.Schedule.End()
 }
 
-// Accepts tells whether a directory that holds m may go on as asked: all must
-// agree but the schedule, which may grow, and the count of a stream. It
-// returns ErrOtherRun with both sides.
-func (m Meta) Accepts(asked Meta) error {
-	if m.side() == asked.side() {
+// identity is what must agree for a directory to go on. The schedule may grow,
+// and so may the count of a stream.
+type identity struct {
+	run, snapshot    string
+	seed, from       uint64
+	version          int
+	segment          Segmenting
+	format, compress string
+	count            uint64
+}
+
+func (m Meta) identity() identity {
+	count := m.Count
+	if m.Segment.Window > 0 {
+		count = 0
+	}
+	return identity{m.Run, m.Snapshot, m.Seed, m.From, m.Version, m.Segment, m.Format, m.Compress, count}
+}
+
+// accepts returns ErrOtherRun, with both sides, when a directory that holds m
+// may not go on as asked.
+func (m Meta) accepts(asked Meta) error {
+	if m.identity() == asked.identity() {
 		return nil
 	}
 	return fmt.Errorf("%w; nothing was written\n  saved: %s\n  asked: %s", ErrOtherRun, m.side(), asked.side())
@@ -124,6 +148,24 @@ func (m Meta) side() string {
 	if m.Segment.Events > 0 {
 		count = fmt.Sprintf(" count %d,", m.Count)
 	}
-	return fmt.Sprintf("run %s, seed %d, snapshot %.8s, version %d, from %d,%s segment %s, %s %s",
+	return fmt.Sprintf("run %s, seed %d, snapshot %.16s, version %d, from %d,%s segment %s, %s %s",
 		m.Run, m.Seed, m.Snapshot, m.Version, m.From, count, m.Segment, m.Format, m.Compress)
+}
+
+// check returns an error when a recorded Meta is not one that gen wrote.
+func (m Meta) check() error {
+	_, err := encode.Parse(m.Format, m.Compress)
+	switch {
+	case err != nil:
+		return err
+	case m.Version != core.FormatVersion:
+		return fmt.Errorf("%w %d; this gen has %d", core.ErrFormat, m.Version, core.FormatVersion)
+	case len(m.Schedule.Segments) == 0:
+		return errors.New("no schedule")
+	case m.Segment == Segmenting{}:
+		return errors.New("no segment")
+	case m.From >= m.End() || m.End() > m.Schedule.End():
+		return fmt.Errorf("impossible range: from %d, count %d", m.From, m.Count)
+	}
+	return nil
 }

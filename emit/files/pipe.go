@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"gen/core"
 	"gen/emit/encode"
@@ -14,6 +14,50 @@ import (
 
 	"golang.org/x/sync/errgroup"
 )
+
+// pipeEvents is how many events are made and written at a time: their text,
+// some 150 kB, is soon read even by a slow reader when the run is to stop.
+const pipeEvents = 2048
+
+// ErrNotRead is returned when the context has ended and a write has not.
+var ErrNotRead = errors.New("the output is not read; its last line may be cut")
+
+// grace is how long a write may go on after the context has ended.
+const grace = 5 * time.Second
+
+// patient is a writer that does not outlive its context for long: a write
+// into a pipe that nobody reads cannot be interrupted otherwise.
+type patient struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+// Until returns a writer that gives up with ErrNotRead when a write goes on
+// long after the context has ended.
+func Until(ctx context.Context, w io.Writer) io.Writer { return patient{ctx, w} }
+
+func (p patient) Write(b []byte) (int, error) {
+	type written struct {
+		n   int
+		err error
+	}
+	done := make(chan written, 1)
+	go func() {
+		n, err := p.w.Write(b)
+		done <- written{n, err}
+	}()
+	select {
+	case r := <-done:
+		return r.n, r.err
+	case <-p.ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.n, r.err
+	case <-time.After(grace):
+		return 0, ErrNotRead
+	}
+}
 
 // Pipe writes a range of events to one stream.
 type Pipe struct {
@@ -47,7 +91,7 @@ func (p *Pipe) Run(ctx context.Context) (next uint64, err error) {
 		defer close(todo)
 		defer close(order)
 		for from := p.From; from < p.To; {
-			c := chunk{from, from + min(chunkEvents, p.To-from), make(chan []byte, 1)}
+			c := chunk{from, from + min(pipeEvents, p.To-from), make(chan []byte, 1)}
 			select {
 			case order <- c:
 			case <-ctx.Done():
@@ -64,7 +108,7 @@ func (p *Pipe) Run(ctx context.Context) (next uint64, err error) {
 	})
 	for range workers {
 		group.Go(func() error {
-			events := make([]core.Event, chunkEvents)
+			events := make([]core.Event, pipeEvents)
 			for c := range todo {
 				var buf []byte
 				select {
@@ -125,27 +169,32 @@ func (p *Pipe) RunPaced(ctx context.Context, pacer *pace.Pacer) (next uint64, er
 	if err != nil {
 		return p.From, err
 	}
-	events := make([]core.Event, chunkEvents)
+	events := make([]core.Event, pipeEvents)
 	n := p.From
 	for n < p.To && err == nil {
-		due := p.To
-		if pacer != nil {
-			if err = pacer.Wait(ctx, n); err != nil {
-				break
-			}
-			due = min(max(pacer.Due(), n+1), p.To)
-		}
-		if err = ctx.Err(); err != nil {
+		k := uint64(0)
+		if k, err = p.due(ctx, pacer, n); err != nil {
 			break
 		}
-		k := min(chunkEvents, due-n)
 		p.Sequence.Fill(events[:k], n)
-		if err = w.Write(events[:k]); err != nil {
-			return n, fmt.Errorf("write event %d: %w", n, err)
+		if err = w.Write(events[:k]); err == nil {
+			n += k
+			p.Events.Add(k)
 		}
-		n += k
-		p.Events.Add(k)
 	}
 	// Also after an interruption: what was written must be readable.
-	return n, errors.Join(err, w.Close())
+	return n, firstFailure(err, w.Close())
+}
+
+// due waits until event n is due and returns how many events are, at most a
+// chunk.
+func (p *Pipe) due(ctx context.Context, pacer *pace.Pacer, n uint64) (uint64, error) {
+	due := p.To
+	if pacer != nil {
+		if err := pacer.Wait(ctx, n); err != nil {
+			return 0, err
+		}
+		due = min(max(pacer.Due(), n+1), p.To)
+	}
+	return min(pipeEvents, due-n), ctx.Err()
 }

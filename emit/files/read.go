@@ -51,13 +51,16 @@ func PartName(index uint64, ext string) string { return partName(index, ext) }
 
 // OpenRows opens one data file for reading its events.
 func OpenRows(fsys fs.FS, name string, format encode.Format) (*Rows, error) {
-	f, err := fsys.Open(name)
+	info, err := fs.Stat(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name) // to open a pipe would wait
+	}
+	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
 	r, err := format.NewReader(f, info.Size())
 	if err != nil {

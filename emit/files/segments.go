@@ -58,12 +58,17 @@ func (s segment) rows() uint64 { return s.to - s.from }
 // at returns the segment of event n, uncut.
 func (s Segmenting) at(schedule core.Schedule, n uint64) segment {
 	if s.Window > 0 {
-		window := s.Window.Milliseconds()
-		start := schedule.Start()
-		i := (schedule.At(n) - start) / window
-		return segment{uint64(i), schedule.Before(start + i*window), schedule.Before(start + (i+1)*window)}
+		return s.of(schedule, uint64((schedule.At(n)-schedule.Start())/s.Window.Milliseconds()))
 	}
-	i := n / s.Events
+	return s.of(schedule, n/s.Events)
+}
+
+// of returns the segment of an index, uncut; it may be empty.
+func (s Segmenting) of(schedule core.Schedule, i uint64) segment {
+	if s.Window > 0 {
+		begin := schedule.Start() + int64(i)*s.Window.Milliseconds()
+		return segment{i, schedule.Before(begin), schedule.Before(begin + s.Window.Milliseconds())}
+	}
 	return segment{i, i * s.Events, (i + 1) * s.Events}
 }
 

@@ -13,7 +13,7 @@ import (
 // and io.Seeker.
 func Source(target string) (fsys fs.FS, name string, err error) {
 	if scheme, _, ok := strings.Cut(target, "://"); ok && scheme != "file" {
-		return nil, "", fmt.Errorf("nothing can be read from %s://; there are a path and file://", scheme)
+		return nil, "", fmt.Errorf("%w %s://; there are a path and file://", ErrScheme, scheme)
 	}
 	path, err := localPath(target)
 	if err != nil {

@@ -3,8 +3,10 @@ package table
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -113,14 +115,17 @@ func writeParquet(w io.Writer, columns []Column) error {
 	schema := arrow.NewSchema(fields, nil)
 	record := array.NewRecord(schema, arrays, int64(length(columns)))
 	defer record.Release()
-	out, err := pqarrow.NewFileWriter(schema, w, parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy)), pqarrow.DefaultWriterProps())
+	// The library panics when the first bytes cannot be written.
+	var file bytes.Buffer
+	out, err := pqarrow.NewFileWriter(schema, &file, parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy)), pqarrow.DefaultWriterProps())
 	if err != nil {
 		return err
 	}
-	if err := out.Write(record); err != nil {
+	if err := errors.Join(out.Write(record), out.Close()); err != nil {
 		return err
 	}
-	return out.Close()
+	_, err = w.Write(file.Bytes())
+	return err
 }
 
 func toArrow(values any) arrow.Array {

@@ -2,11 +2,7 @@ package verify
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"sort"
 	"sync/atomic"
@@ -27,32 +23,28 @@ type Options struct {
 	Rows    *atomic.Uint64 // counts the rows read
 }
 
-// part is a file to check: events from up to, not including, to. An extra
-// file, which no segment of the run has, holds none.
-type part struct {
-	name     string
-	from, to uint64
-	present  bool
-}
-
 // outcome is what was found in one file.
 type outcome struct {
-	rows     uint64
-	findings []counted
-	strays   []stray // rows that are events of other files
+	rows   uint64
+	found  Report  // only its counts and findings; what is missing is in gaps
+	gaps   []gap   // in ascending order
+	strays []stray // rows that are events of other files
 }
 
-type counted struct {
-	Finding
-	count uint64
+// gap is a range of events that are not in their file; left of them stand
+// nowhere.
+type gap struct {
+	file           string
+	from, to, left uint64
 }
 
+// stray is a row that is event n.
 type stray struct {
 	n   uint64
 	row int64
 }
 
-func (o *outcome) add(f Finding) { o.findings = append(o.findings, counted{f, 1}) }
+func (o *outcome) right() bool { return o.found.OK() && len(o.gaps) == 0 && len(o.strays) == 0 }
 
 // Dir compares a directory with the sequence that its _gen.json describes. It
 // returns an error only when it could not look: what it found is in the
@@ -62,20 +54,19 @@ func Dir(ctx context.Context, d files.Dir, meta files.Meta, seq *core.Sequence, 
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{From: meta.From, Counts: map[Kind]uint64{}}
-	manifest, err := files.ReadManifest(d)
-	report.Finished = err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		report.add(Finding{Kind: Damaged, File: files.ManifestFile, Got: err.Error()}, 1)
+	report := newReport(meta.From)
+	manifest, whole, err := readEnd(d, meta, report)
+	if err != nil {
+		return nil, err
 	}
 	present, err := files.Parts(d, format.Ext())
 	if err != nil {
 		return nil, err
 	}
-	parts, next := plan(meta, format, present, report)
-	report.Next = next
-	if report.Finished && (manifest.Next != next || manifest.From != meta.From) {
-		report.add(Finding{Kind: Damaged, File: files.ManifestFile, Got: fmt.Sprintf("it lists %s, the run has %s", files.RangeText(manifest.From, manifest.Next), files.RangeText(meta.From, next))}, 1)
+	var parts []part
+	parts, report.Next = plan(meta, format.Ext(), present, whole, report)
+	if report.Finished {
+		compareManifest(meta, format.Ext(), manifest, report)
 	}
 	outcomes := make([]outcome, len(parts))
 	group, checking := errgroup.WithContext(ctx)
@@ -92,43 +83,31 @@ func Dir(ctx context.Context, d files.Dir, meta files.Meta, seq *core.Sequence, 
 	}
 	merge(report, parts, outcomes)
 	if report.Finished {
-		return report, compareManifest(ctx, d, manifest, rightFiles(parts, outcomes), report, o)
+		return report, compareBytes(ctx, d, manifest, rightFiles(parts, outcomes), report, o)
 	}
 	return report, nil
 }
 
-// plan lists the segments that the run must have, up to its end when it is
-// finished and else up to the last one present, and the files that belong to
-// no segment. It returns the first event that need not be there.
-func plan(meta files.Meta, format encode.Format, present []files.Part, report *Report) (parts []part, next uint64) {
-	there := map[string]bool{}
-	last, some := uint64(0), false
-	for _, p := range present {
-		if !p.Segment {
-			report.add(Finding{Kind: Foreign, File: p.Name, Got: "no segment of this run has such a name"}, 1)
-			continue
-		}
-		there[p.Name] = true
-		report.Files++
-		last, some = p.Index, true
+// readEnd reads the two files that finish a run, the manifest first. A
+// manifest alone is what a crash between the two leaves: the run is not
+// finished yet. whole tells whether every segment must be there.
+func readEnd(d files.Dir, meta files.Meta, report *Report) (m files.Manifest, whole bool, err error) {
+	_, err = fs.Stat(d.FS(), files.SuccessFile)
+	success := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return m, false, err
 	}
-	next = meta.From
-	for (some || report.Finished) && next < meta.End() {
-		index, from, to := meta.Range(next)
-		if !report.Finished && index > last {
-			break
-		}
-		name := files.PartName(index, format.Ext())
-		parts = append(parts, part{name, from, to, there[name]})
-		delete(there, name)
-		next = to
+	m, err = files.ReadManifest(d)
+	switch {
+	case err == nil:
+		report.Finished = success
+	case !errors.Is(err, fs.ErrNotExist):
+		report.add(Finding{Kind: Damaged, File: files.ManifestFile, Got: err.Error()}, 1)
+	case success:
+		report.add(Finding{Kind: Damaged, File: files.ManifestFile, Want: "a manifest, as there is " + files.SuccessFile, Got: "no such file"}, 1)
 	}
-	for _, p := range present {
-		if there[p.Name] {
-			parts = append(parts, part{p.Name, next, next, true})
-		}
-	}
-	return parts, next
+	// Without the manifest the end of a run that has no count is not known.
+	return m, report.Finished || success && meta.Count > 0, nil
 }
 
 // merge puts the outcomes together. A row that is an event of another file is
@@ -136,11 +115,10 @@ func plan(meta files.Meta, format encode.Format, present []files.Part, report *R
 // foreign when the run has not come that far.
 func merge(r *Report, parts []part, outcomes []outcome) {
 	var gaps []gap // in ascending order, as the parts are
-	for _, o := range outcomes {
-		for _, f := range o.findings {
-			if f.Kind == Missing {
-				gaps = append(gaps, gap{f.Finding, f.count, f.count})
-			}
+	for i, o := range outcomes {
+		for _, g := range o.gaps {
+			g.file, g.left = parts[i].name, g.to-g.from
+			gaps = append(gaps, g)
 		}
 	}
 	found := map[uint64]bool{}
@@ -157,28 +135,21 @@ func merge(r *Report, parts []part, outcomes []outcome) {
 			}
 			r.add(f, 1)
 		}
-		for _, f := range o.findings {
-			if f.Kind != Missing {
-				r.add(f.Finding, f.count)
-			}
-		}
+		r.include(&o.found)
 	}
 	for _, g := range gaps {
-		r.add(g.Finding, g.left)
+		f := Finding{Kind: Missing, N: ptr(g.from), File: g.file}
+		if g.to-g.from > 1 {
+			f.To = ptr(g.to)
+		}
+		r.add(f, g.left)
 	}
-}
-
-// gap is a range of events that are not in their file; left of them stand
-// nowhere.
-type gap struct {
-	Finding
-	events, left uint64
 }
 
 // gapOf returns the gap that holds event n, nil when there is none.
 func gapOf(gaps []gap, n uint64) *gap {
-	i := sort.Search(len(gaps), func(i int) bool { return *gaps[i].N+gaps[i].events > n })
-	if i == len(gaps) || *gaps[i].N > n {
+	i := sort.Search(len(gaps), func(i int) bool { return gaps[i].to > n })
+	if i == len(gaps) || gaps[i].from > n {
 		return nil
 	}
 	return &gaps[i]
@@ -188,50 +159,7 @@ func gapOf(gaps []gap, n uint64) *gap {
 func rightFiles(parts []part, outcomes []outcome) map[string]bool {
 	right := map[string]bool{}
 	for i, o := range outcomes {
-		right[parts[i].name] = len(o.findings) == 0 && len(o.strays) == 0
+		right[parts[i].name] = parts[i].present && o.right()
 	}
 	return right
-}
-
-// compareManifest reports files whose bytes are not those of the manifest
-// although their rows are right.
-func compareManifest(ctx context.Context, d files.Dir, m files.Manifest, right map[string]bool, r *Report, o Options) error {
-	bad := make([]string, len(m.Segments))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, o.Workers))
-	for i, e := range m.Segments {
-		if !right[e.Name] {
-			continue
-		}
-		group.Go(func() error {
-			sum, err := hash(ctx, d.FS(), e.Name)
-			if err == nil && sum != e.SHA256 {
-				bad[i] = sum
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for i, sum := range bad {
-		if sum != "" {
-			e := m.Segments[i]
-			r.add(Finding{Kind: Damaged, File: e.Name, Want: "SHA-256 " + e.SHA256, Got: "SHA-256 " + sum}, 1)
-		}
-	}
-	return nil
-}
-
-func hash(ctx context.Context, fsys fs.FS, name string) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	f, err := fsys.Open(name)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.New()
-	_, err = io.Copy(sum, f)
-	return hex.EncodeToString(sum.Sum(nil)), errors.Join(err, f.Close())
 }

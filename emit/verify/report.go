@@ -1,7 +1,7 @@
 // Package verify compares what was delivered with the sequence computed
 // again, event by event.
 //
-// Start with Dir. It never trusts a manifest: every row is read and compared.
+// Start with Dir or Topic. It never trusts a manifest: every row is read and compared.
 package verify
 
 import (
@@ -28,10 +28,12 @@ type Finding struct {
 	Kind Kind    `json:"kind"`
 	N    *uint64 `json:"n,omitempty"`   // the event, where known
 	To   *uint64 `json:"to,omitempty"`  // with N: events N up to, not including, To
-	File string  `json:"file"`          // where it stands, or should
+	File string  `json:"file"`          // where it stands, or should: a file, or topic-partition
 	Row  int64   `json:"row,omitempty"` // from 1; of event N
-	Want string  `json:"want,omitempty"`
-	Got  string  `json:"got,omitempty"`
+	// Offset is where it stands in a partition.
+	Offset *int64 `json:"offset,omitempty"`
+	Want   string `json:"want,omitempty"`
+	Got    string `json:"got,omitempty"`
 }
 
 func (f Finding) String() string {
@@ -49,6 +51,9 @@ func (f Finding) String() string {
 			s += fmt.Sprintf(" to %d", uint64(f.Row)+*f.To-*f.N-1)
 		}
 	}
+	if f.Offset != nil {
+		s += fmt.Sprintf(", offset %d", *f.Offset)
+	}
 	if f.Want != "" {
 		s += "\n    want " + f.Want
 	}
@@ -62,7 +67,7 @@ func (f Finding) String() string {
 type Report struct {
 	From     uint64          `json:"from"`
 	Next     uint64          `json:"next"`     // events From to Next-1 were looked for
-	Finished bool            `json:"finished"` // the run has a manifest
+	Finished bool            `json:"finished"` // the run has its manifest and _SUCCESS, which comes last
 	Files    int             `json:"files"`
 	Rows     uint64          `json:"rows"` // read
 	Counts   map[Kind]uint64 `json:"counts"`
@@ -72,6 +77,11 @@ type Report struct {
 // MaxFindings is how many findings a report spells out.
 const MaxFindings = 20
 
+// newReport returns a report without findings: an empty list in JSON, not null.
+func newReport(from uint64) *Report {
+	return &Report{From: from, Counts: map[Kind]uint64{}, Findings: []Finding{}}
+}
+
 // OK tells whether nothing was found.
 func (r *Report) OK() bool { return len(r.Counts) == 0 }
 
@@ -79,7 +89,26 @@ func (r *Report) add(f Finding, count uint64) {
 	if count == 0 {
 		return
 	}
+	if r.Counts == nil {
+		r.Counts = map[Kind]uint64{}
+	}
 	r.Counts[f.Kind] += count
+	r.spell(f)
+}
+
+// include adds what was found in one file: counts, and as much as there is
+// room for of the first findings.
+func (r *Report) include(file *Report) {
+	for kind, count := range file.Counts {
+		r.Counts[kind] += count
+	}
+	for _, f := range file.Findings {
+		r.spell(f)
+	}
+}
+
+// spell puts a finding into the list, or into the last one there.
+func (r *Report) spell(f Finding) {
 	if len(r.Findings) > 0 && r.Findings[len(r.Findings)-1].extend(f) {
 		return
 	}
@@ -88,7 +117,7 @@ func (r *Report) add(f Finding, count uint64) {
 	}
 }
 
-// extend takes in the finding of the next event in the next row, and tells
+// extend takes in the finding of the next events in the next rows, and tells
 // whether it was one.
 func (f *Finding) extend(next Finding) bool {
 	if f.N == nil || next.N == nil || f.Row == 0 || f.Kind != next.Kind || f.File != next.File || f.Want != "" || next.Want != "" {
@@ -102,6 +131,9 @@ func (f *Finding) extend(next Finding) bool {
 		return false
 	}
 	f.To = ptr(to + 1)
+	if next.To != nil {
+		f.To = next.To
+	}
 	return true
 }
 

@@ -19,25 +19,24 @@ type checker struct {
 	format encode.Format
 	seq    *core.Sequence
 	rows   *atomic.Uint64
+	moment moment
 }
 
 func (c *checker) check(ctx context.Context, p part) (outcome, error) {
+	var o outcome
 	if !p.present {
-		return outcome{findings: []counted{missing(p.name, p.from, p.to)}}, nil
+		o.miss(p.from, p.to)
+		return o, nil
 	}
 	same, rows, err := c.equal(ctx, p)
-	if err != nil || same {
-		return outcome{rows: rows}, err
+	if err == nil && !same {
+		return c.explain(ctx, p)
 	}
-	return c.explain(ctx, p)
-}
-
-func missing(file string, from, to uint64) counted {
-	f := Finding{Kind: Missing, N: ptr(from), File: file}
-	if to-from > 1 {
-		f.To = ptr(to)
+	if err == nil && p.from == p.to {
+		o.add(Finding{Kind: Foreign, File: p.name, Got: "no segment of this run has such a name"})
 	}
-	return counted{f, to - from}
+	o.rows = rows
+	return o, err
 }
 
 // equal tells whether the file holds its events and nothing else. Anything
@@ -69,114 +68,140 @@ func (c *checker) equal(ctx context.Context, p part) (same bool, rows uint64, er
 	}
 }
 
+func (o *outcome) add(f Finding) { o.found.add(f, 1) }
+
+func (o *outcome) miss(from, to uint64) { o.gaps = append(o.gaps, gap{from: from, to: to}) }
+
 // placed is a row that is event n of the file's own segment.
 type placed struct {
 	n   uint64
 	row int64
 }
 
-// explain names every difference between the file and its events.
-func (c *checker) explain(ctx context.Context, p part) (outcome, error) {
-	var o outcome
-	r, err := files.OpenRows(c.dir.FS(), p.name, c.format)
-	if err != nil {
-		o.add(Finding{Kind: Damaged, File: p.name, Got: err.Error()})
-		o.findings = append(o.findings, missing(p.name, p.from, p.to))
-		return o, nil
-	}
-	defer r.Close()
-	seen := newBitset(p.from, p.to)
-	var rows []placed
-	var unknown []unknownRow
-	guess := p.from // what the next row should be
-	err = r.All(func(row files.Row) bool {
-		o.rows++
-		at := int64(o.rows)
-		if row.Err != nil {
-			unknown = append(unknown, unknownRow{at, guess, row.Err.Error()})
-			return ctx.Err() == nil
-		}
-		n, ok := c.identify(row.Event, guess, seen)
-		switch {
-		case !ok:
-			unknown = append(unknown, unknownRow{at, guess, rowText(row.Event)})
-		case n < p.from || n >= p.to:
-			o.strays = append(o.strays, stray{n, at})
-		case seen.has(n):
-			o.add(Finding{Kind: Duplicated, N: ptr(n), File: p.name, Row: at})
-		default:
-			seen.set(n)
-			rows = append(rows, placed{n, at})
-			guess = n + 1
-		}
-		return ctx.Err() == nil
-	})
-	if ctx.Err() != nil {
-		return o, ctx.Err()
-	}
-	if err != nil {
-		o.add(Finding{Kind: Damaged, File: p.name, Got: err.Error()})
-	}
-	c.matchUnknown(&o, p, unknown, seen)
-	for _, row := range outOfOrder(rows) {
-		o.add(Finding{Kind: Misplaced, N: ptr(row.n), File: p.name, Row: row.row})
-	}
-	for n := p.from; n < p.to; {
-		if seen.has(n) {
-			n++
-			continue
-		}
-		end := n + 1
-		for end < p.to && !seen.has(end) {
-			end++
-		}
-		o.findings = append(o.findings, missing(p.name, n, end))
-		n = end
-	}
-	return o, nil
-}
-
-// identify returns the number of an event by its content: the guess, or else
-// the first with its timestamp that equals it, one not seen yet before others.
-func (c *checker) identify(e core.Event, guess uint64, seen *bitset) (n uint64, ok bool) {
-	from, to := c.seq.Schedule.Before(e.Time), c.seq.Schedule.Before(e.Time+1)
-	if from <= guess && guess < to && !seen.has(guess) && c.seq.Event(guess) == e {
-		return guess, true
-	}
-	for i := from; i < to; i++ {
-		if c.seq.Event(i) != e {
-			continue
-		}
-		if !seen.has(i) {
-			return i, true
-		}
-		n, ok = i, true
-	}
-	return n, ok
-}
-
 // unknownRow is a row that is no event; place is the event expected there.
 type unknownRow struct {
 	row   int64
 	place uint64
-	text  string
+}
+
+// explanation is what is known of the rows of a file that is not right.
+type explanation struct {
+	*checker
+	part
+	outcome
+	guess   uint64 // what the next row should be
+	seen    *bitset
+	rows    []placed
+	unknown []unknownRow
+	texts   []string // of the first MaxFindings unknown rows: no more can be printed
+}
+
+// explain names every difference between the file and its events.
+func (c *checker) explain(ctx context.Context, p part) (outcome, error) {
+	x := explanation{checker: c, part: p, guess: p.from}
+	r, err := files.OpenRows(c.dir.FS(), p.name, c.format)
+	if err != nil {
+		x.add(Finding{Kind: Damaged, File: p.name, Got: err.Error()})
+		x.miss(p.from, p.to)
+		return x.outcome, nil
+	}
+	defer r.Close()
+	x.seen = newBitset(p.from, p.to)
+	err = r.All(func(row files.Row) bool {
+		x.outcome.rows++
+		x.take(row, int64(x.outcome.rows))
+		return ctx.Err() == nil
+	})
+	if ctx.Err() != nil {
+		return x.outcome, ctx.Err()
+	}
+	if err != nil {
+		x.add(Finding{Kind: Damaged, File: p.name, Got: err.Error()})
+	}
+	x.matchUnknown()
+	for _, row := range outOfOrder(x.rows) {
+		x.add(Finding{Kind: Misplaced, N: ptr(row.n), File: p.name, Row: row.row})
+	}
+	x.findGaps()
+	return x.outcome, nil
+}
+
+// take says which event a row is.
+func (x *explanation) take(row files.Row, at int64) {
+	if row.Err != nil {
+		x.takeUnknown(at, row.Err.Error)
+		return
+	}
+	n, ok := x.identify(row.Event)
+	switch {
+	case !ok:
+		x.takeUnknown(at, func() string { return rowText(row.Event) })
+	case n < x.from || n >= x.to:
+		x.strays = append(x.strays, stray{n, at})
+	case x.seen.has(n):
+		x.add(Finding{Kind: Duplicated, N: ptr(n), File: x.name, Row: at})
+	default:
+		x.seen.set(n)
+		x.rows = append(x.rows, placed{n, at})
+		x.guess = n + 1
+	}
+}
+
+func (x *explanation) takeUnknown(at int64, text func() string) {
+	if len(x.texts) < MaxFindings {
+		x.texts = append(x.texts, text())
+	}
+	x.unknown = append(x.unknown, unknownRow{at, x.guess})
+}
+
+// identify returns the number of an event by its content: the guess, or else
+// the first with its timestamp that equals it, one not seen yet before others.
+func (x *explanation) identify(e core.Event) (n uint64, ok bool) {
+	if !x.seen.has(x.guess) && x.seq.Event(x.guess) == e {
+		return x.guess, true
+	}
+	x.moment.load(x.seq, e.Time)
+	return x.moment.find(e, x.seen)
 }
 
 // matchUnknown calls an unknown row altered when an event is missing where it
-// stands, and else foreign.
-func (c *checker) matchUnknown(o *outcome, p part, unknown []unknownRow, seen *bitset) {
-	for _, u := range unknown {
-		n := u.place
-		for n < p.to && n < u.place+uint64(len(unknown)) && seen.has(n) && seen.altered[n] {
-			n++
+// stands, and else foreign. Rows of one place follow each other and take the
+// missing events from there on. They never reach those of another place: an
+// event that is not missing stands before each place but the file's first.
+func (x *explanation) matchUnknown() {
+	next := x.from
+	for i, u := range x.unknown {
+		if i == 0 || u.place != x.unknown[i-1].place {
+			next = u.place
 		}
-		if n >= p.from && n < p.to && !seen.has(n) {
-			seen.set(n)
-			seen.altered[n] = true
-			o.add(Finding{Kind: Altered, N: ptr(n), File: p.name, Row: u.row, Want: rowText(c.seq.Event(n)), Got: u.text})
+		f := Finding{Kind: Foreign, File: x.name, Row: u.row}
+		if i < len(x.texts) {
+			f.Got = x.texts[i]
+		}
+		if next < x.to && !x.seen.has(next) {
+			f.Kind, f.N = Altered, ptr(next)
+			if i < len(x.texts) {
+				f.Want = rowText(x.seq.Event(next))
+			}
+			x.seen.set(next)
+			next++
+		}
+		x.add(f)
+	}
+}
+
+// findGaps collects the events that no row stands for.
+func (x *explanation) findGaps() {
+	for n := x.from; n < x.to; n++ {
+		if x.seen.has(n) {
 			continue
 		}
-		o.add(Finding{Kind: Foreign, File: p.name, Row: u.row, Got: u.text})
+		end := n + 1
+		for end < x.to && !x.seen.has(end) {
+			end++
+		}
+		x.miss(n, end)
+		n = end
 	}
 }
 
@@ -212,21 +237,3 @@ func outOfOrder(rows []placed) []placed {
 	}
 	return out
 }
-
-// bitset is a set of event numbers in a range, and which of them were altered.
-type bitset struct {
-	from    uint64
-	to      uint64
-	words   []uint64
-	altered map[uint64]bool
-}
-
-func newBitset(from, to uint64) *bitset {
-	return &bitset{from, to, make([]uint64, (to-from)/64+1), map[uint64]bool{}}
-}
-
-func (b *bitset) has(n uint64) bool {
-	return n >= b.from && n < b.to && b.words[(n-b.from)/64]>>((n-b.from)%64)&1 == 1
-}
-
-func (b *bitset) set(n uint64) { b.words[(n-b.from)/64] |= 1 << ((n - b.from) % 64) }

@@ -59,7 +59,7 @@ func dump(tb testing.TB, seq *core.Sequence, dir string) (files.Dir, files.Meta)
 		Run: "test", Snapshot: seq.Snapshot.ID(), Seed: seq.Seed, Version: core.FormatVersion, Recipe: seq.Snapshot.Recipe, Schedule: seq.Schedule,
 		Count: allRows, Segment: files.Segmenting{Events: segmentRows}, Format: format.Name, Compress: format.Compress,
 	}
-	job := &files.Job{Dir: d, Meta: meta, Sequence: seq, Format: format, End: allRows, Workers: 2}
+	job := &files.Job{Dir: d, Meta: meta, Sequence: seq, Format: format, Workers: 2}
 	if _, err := job.Run(context.Background()); err != nil {
 		tb.Fatal(err)
 	}
@@ -171,7 +171,33 @@ func TestEveryFaultIsNamed(t *testing.T) {
 		{"a foreign file", func(dir string) { write(t, dir, "notes.txt", "x") }, map[Kind]uint64{Foreign: 1}},
 		{"a file lost", func(dir string) { os.Remove(filepath.Join(dir, "part-0000000003.jsonl")) }, map[Kind]uint64{Missing: segmentRows}},
 		{"an empty file", func(dir string) { write(t, dir, "part-0000000003.jsonl", "") }, map[Kind]uint64{Missing: segmentRows}},
+		{"an empty file too many", func(dir string) { write(t, dir, "part-0000000077.jsonl", "") }, map[Kind]uint64{Foreign: 1}},
+		{"a file lost after the first ones", func(dir string) { os.Remove(filepath.Join(dir, "part-0000000004.jsonl")) }, map[Kind]uint64{Missing: segmentRows}},
+		{"files lost in a row", func(dir string) {
+			os.Remove(filepath.Join(dir, "part-0000000001.jsonl"))
+			os.Remove(filepath.Join(dir, "part-0000000002.jsonl"))
+		}, map[Kind]uint64{Missing: 2 * segmentRows}},
 		{"a manifest damaged", func(dir string) { write(t, dir, files.ManifestFile, "{") }, map[Kind]uint64{Damaged: 1}},
+		// The count of the run says where it must end.
+		{"a manifest and the last file lost", func(dir string) {
+			os.Remove(filepath.Join(dir, files.ManifestFile))
+			os.Remove(filepath.Join(dir, "part-0000000004.jsonl"))
+		}, map[Kind]uint64{Damaged: 1, Missing: segmentRows}},
+		{"a row of garbage and its neighbours lost", func(dir string) {
+			edit(t, dir, 2, func(l [][]byte) [][]byte { l[9] = []byte("garbage\n"); return append(l[:10:10], l[20:]...) })
+		}, map[Kind]uint64{Altered: 1, Missing: 10}},
+		{"garbage, more than there are events missing", func(dir string) {
+			edit(t, dir, 2, func(l [][]byte) [][]byte {
+				l[9] = []byte("garbage\n")
+				return insert(insert(l, 9, l[9]), 9, l[9])
+			})
+		}, map[Kind]uint64{Altered: 1, Foreign: 2}},
+		{"garbage behind a row that is too early", func(dir string) {
+			edit(t, dir, 2, func(l [][]byte) [][]byte {
+				l[60], l[20] = []byte("garbage\n"), []byte("garbage\n")
+				return insert(remove(l, 10), 70, l[10])
+			})
+		}, map[Kind]uint64{Altered: 2, Misplaced: 1}},
 		{"spaces in a row", func(dir string) {
 			edit(t, dir, 2, func(l [][]byte) [][]byte { l[9] = bytes.ReplaceAll(l[9], []byte(","), []byte(", ")); return l })
 		}, map[Kind]uint64{Damaged: 1}}, // the row is right, the bytes are not the manifest's
@@ -199,7 +225,7 @@ func changeRating(row []byte) []byte {
 	return row
 }
 
-// Any mix of lost, repeated and foreign rows is counted exactly.
+// Any mix of lost, repeated and altered rows is counted exactly.
 func TestMixedFaultsAreCounted(t *testing.T) {
 	seq := testSequence(t)
 	base := t.TempDir()
@@ -224,7 +250,17 @@ func TestMixedFaultsAreCounted(t *testing.T) {
 			}
 			return l
 		})
+		altered := rapid.IntRange(0, segmentRows).Draw(rt, "altered")
+		edit(t, dir, 2, func(l [][]byte) [][]byte {
+			for _, i := range random.Perm(segmentRows)[:altered] {
+				l[i] = []byte("garbage\n")
+			}
+			return l
+		})
 		want := map[Kind]uint64{}
+		if altered > 0 {
+			want[Altered] = uint64(altered)
+		}
 		if lost > 0 {
 			want[Missing] = uint64(lost)
 		}

@@ -21,9 +21,9 @@ taken=() client_ports=() controller_ports=() zookeeper_ports=()
 # take_ports NAME COUNT fills the array NAME with free ports.
 take_ports() {
 	local -n ports=$1
-	local _ port
+	local i port
 	ports=()
-	for ((_ = 0; _ < $2; _++)); do
+	for ((i = 0; i < $2; i++)); do
 		port=$(free_port)
 		ports+=("$port")
 		taken+=("$port")
@@ -33,14 +33,16 @@ take_ports() {
 # write_certificates makes an authority of its own, DIR/ca.pem, and the brokers'
 # key and certificate.
 write_certificates() (
-	mkdir "$dir/tls"
-	cd "$dir/tls" || return
 	local ec=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
-	openssl req -x509 "${ec[@]}" -days 30 -subj /CN=gen-test-ca -keyout ca.key -out ../ca.pem
-	openssl req "${ec[@]}" -subj /CN=127.0.0.1 -keyout broker.key -out broker.csr
+	mkdir "$dir/tls" && cd "$dir/tls" || return
 	echo 'subjectAltName = IP:127.0.0.1, DNS:localhost' >san
-	openssl x509 -req -in broker.csr -CA ../ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile san -out broker.crt
-	cat broker.key broker.crt >broker.pem
+	printf %s "${password[key]}" >password
+	# Kafka 2.8 wants the key in a file encrypted, and Java 17 knows no PBES2 by name.
+	openssl req -x509 "${ec[@]}" -days 30 -subj /CN=gen-test-ca -keyout ca.key -out ../ca.pem &&
+		openssl req "${ec[@]}" -subj /CN=127.0.0.1 -keyout broker.key -out broker.csr &&
+		openssl x509 -req -in broker.csr -CA ../ca.pem -CAkey ca.key -set_serial 1 -days 30 -extfile san -out broker.crt &&
+		openssl pkcs8 -topk8 -v1 PBE-SHA1-3DES -in broker.key -passout file:password -out broker.pem &&
+		cat broker.crt >>broker.pem
 ) >"$dir/openssl.log" 2>&1
 
 # login MODULE USER prints the sasl.jaas.config of a client.
@@ -128,6 +130,7 @@ security() {
 	cat <<-EOF
 		ssl.keystore.type=PEM
 		ssl.keystore.location=$dir/tls/broker.pem
+		ssl.key.password=${password[key]}
 		ssl.truststore.type=PEM
 		ssl.truststore.location=$dir/ca.pem
 		sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512

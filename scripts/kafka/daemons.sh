@@ -108,8 +108,11 @@ end() {
 	done
 }
 
-# daemons prints the names of the cluster's processes.
+# daemons prints the names of those that run.
 daemons() {
 	local name
-	for name in "$dir"/broker-* "$dir/zookeeper"; do [[ ! -e $name/pid ]] || echo "${name##*/}"; done
+	for name in "$dir"/broker-* "$dir/zookeeper"; do
+		pid_of "${name##*/}" >/dev/null && echo "${name##*/}"
+	done
+	return 0
 }

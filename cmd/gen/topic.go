@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"gen/core"
+	"gen/emit/kafka"
+	"gen/emit/pace"
+	"gen/store"
+
+	"github.com/urfave/cli/v2"
+)
+
+const catTarget = "Target"
+
+// topicFlags are the flags of a Kafka target.
+func topicFlags() []cli.Flag {
+	d := kafka.DefaultConfig(kafka.Target{})
+	return []cli.Flag{
+		cursorTopicFlag(),
+		&cli.IntFlag{Name: "partitions", Value: 6, Usage: "`N` partitions of a topic that is created", Category: catTarget},
+		&cli.IntFlag{Name: "replication", Usage: "`N` replicas of a topic that is created (default: the broker's)", Category: catTarget},
+		&cli.DurationFlag{Name: "commit-interval", Value: d.CommitInterval, Usage: "commit after this `TIME`: events are visible so late", Category: catTarget},
+		&cli.BoolFlag{Name: "no-header", Usage: "leave out the header that names each event", Category: catTarget, DisableDefaultText: true},
+		&cli.BoolFlag{Name: "take-over", Usage: "do not wait for another owner of the run to be quiet", Category: catRun, DisableDefaultText: true},
+		&cli.BoolFlag{Name: "restart", Usage: "begin the run anew at event 0, as its next incarnation", Category: catRun, DisableDefaultText: true},
+	}
+}
+
+func cursorTopicFlag() cli.Flag {
+	return &cli.StringFlag{Name: "cursor-topic", Value: kafka.DefaultConfig(kafka.Target{}).CursorTopic, Usage: "compacted `TOPIC` that keeps the cursors", Category: catTarget}
+}
+
+// parseTopic reads the flags of a Kafka target.
+func parseTopic(c *cli.Context, e *env, to, state string) (kafka.Config, error) {
+	target, err := kafka.ParseTarget(to)
+	if err != nil {
+		return kafka.Config{}, fmt.Errorf("%w: --to: %w", errUsage, err)
+	}
+	config := kafka.DefaultConfig(target)
+	config.CursorTopic, config.Partitions, config.Replication = c.String("cursor-topic"), c.Int("partitions"), c.Int("replication")
+	config.CommitInterval, config.NoHeader = c.Duration("commit-interval"), c.Bool("no-header")
+	config.TakeOver, config.Restart = c.Bool("take-over"), c.Bool("restart")
+	switch {
+	case config.Partitions < 1:
+		return config, fmt.Errorf("%w: --partitions %d: want 1 or more", errUsage, config.Partitions)
+	case c.IsSet("replication") && config.Replication < 1:
+		return config, fmt.Errorf("%w: --replication %d: want 1 or more", errUsage, config.Replication)
+	case config.CommitInterval < 0 || config.CommitInterval > 10*time.Second:
+		return config, fmt.Errorf("%w: --commit-interval %s: want 0s to 10s", errUsage, config.CommitInterval)
+	}
+	config.Say = e.ui.say
+	config.Owner, err = owner(state)
+	return config, err
+}
+
+// connect reaches a topic for reading. It gives up after ten seconds.
+func connect(ctx context.Context, e *env, c *cli.Context, to string) (*kafka.Connection, error) {
+	target, err := kafka.ParseTarget(to)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	config := kafka.DefaultConfig(target)
+	config.CursorTopic, config.Say = c.String("cursor-topic"), e.ui.say
+	return reach(ctx, config, false)
+}
+
+// reach connects within ten seconds, or says that nobody answered.
+func reach(ctx context.Context, config kafka.Config, create bool) (*kafka.Connection, error) {
+	const patience = 10 * time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNoBroker)
+	defer cancel()
+	conn, err := kafka.Connect(ctx, config, create)
+	if err != nil && errors.Is(context.Cause(ctx), errNoBroker) {
+		return nil, withHint(fmt.Errorf("%w at %s in %s: %w", errNoBroker, strings.Join(config.Brokers, ","), patience, err), "nothing was sent; the cursor stays where it is")
+	}
+	return conn, err
+}
+
+var errNoBroker = errors.New("no broker answered")
+
+// owner names who drives a run: the host and the state directory.
+func owner(state string) (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", err
+	}
+	dir, err := filepath.Abs(state)
+	return host + ":" + dir, err
+}
+
+// toTopic delivers into a Kafka topic, from where its cursor stands.
+func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config) error {
+	snapshot, err := openSnapshot(e, o.state)
+	if err != nil {
+		return err
+	}
+	target, saved, err := lookUp(ctx, config, o.run)
+	if err != nil {
+		return topicTrouble(err, config)
+	}
+	schedule := o.schedule.schedule()
+	if saved != nil && !config.Restart {
+		if schedule, err = o.schedule.resume(saved.Schedule, saved.Next, 0, true); err != nil {
+			return err
+		}
+	}
+	end, err := endOf(schedule, 0, o.count)
+	if err != nil {
+		return err
+	}
+	run := core.Run{
+		Name: o.run, Target: target, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: o.seed, Format: core.FormatVersion, Schedule: schedule,
+	}
+	file, err := openRun(e, store.Open(o.state), run)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	kept, ok, err := file.Load()
+	if err != nil {
+		return err
+	}
+	delivery := &kafka.Delivery{
+		Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, End: end, Events: new(atomic.Uint64),
+	}
+	if ok && !config.Restart {
+		delivery.Local = kept.Next
+	}
+	delivery.Save = throttledSave(e, file)
+	if o.speed > 0 {
+		delivery.Pace = func(from uint64) *pace.Pacer { return pace.New(schedule, from, o.speed) }
+	}
+	return deliver(ctx, e, o, delivery, file)
+}
+
+// lookUp returns what the target is known by, and the run's cursor, nil when
+// it has none.
+func lookUp(ctx context.Context, config kafka.Config, run string) (target string, saved *kafka.Cursor, err error) {
+	conn, err := reach(ctx, config, true)
+	if err != nil {
+		return "", nil, err
+	}
+	defer conn.Close()
+	cursors, err := conn.ReadCursors(ctx)
+	return kafka.Scheme + conn.Cluster() + "/" + config.Topic, cursors[run], err
+}
+
+// throttledSave saves a run once a second: Kafka's cursor is the truth, the
+// copy is behind it and never ahead.
+func throttledSave(e *env, file *store.RunFile) func(core.Run) error {
+	last := e.now()
+	return func(r core.Run) error {
+		if now := e.now(); r.Done || now.Sub(last) > time.Second {
+			last = now
+			return file.Save(r)
+		}
+		return nil
+	}
+}
+
+func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, file *store.RunFile) error {
+	begin := e.now()
+	stop, from := func() {}, uint64(0)
+	d.Begun = func(c kafka.Cursor) {
+		from = c.Next
+		banner(e, d.Sequence, fmt.Sprintf("%s, %d partitions", d.Run.Target, c.Partitions), c.Next, o.speed, o.format.Name)
+		if c.Next < d.End && !o.schedule.startNow && o.speed > 0 {
+			e.ui.say("event time starts %s; --start now for live traffic", timeText(d.Sequence.Schedule.At(c.Next)))
+		}
+		total := uint64(0)
+		if o.count > 0 {
+			total = d.End - c.Next
+		}
+		stop = e.ui.progress(d.Topic, d.Events, total)
+	}
+	cursor, err := d.Deliver(ctx)
+	stop()
+	if cursor.Next > from || err == nil {
+		err = errors.Join(err, file.Save(cursor.Run))
+	}
+	if err == nil || isStop(err) {
+		took := e.now().Sub(begin)
+		sum := summary{
+			Kind: "summary", Run: cursor.Name, Target: d.Run.Target, Snapshot: cursor.Snapshot, Seed: cursor.Seed, Next: cursor.Next,
+			Events: d.Events.Load(), Resumed: from > 0, Done: cursor.Next == d.End, Seconds: took.Seconds(),
+		}
+		text := fmt.Sprintf("%d events committed in %.1f s, %s; next event %d", sum.Events, sum.Seconds, sum.rate(), cursor.Next)
+		if sum.Done {
+			text += ": the run is complete"
+		}
+		e.ui.summary(sum, text)
+	}
+	return topicTrouble(err, d.Config)
+}
+
+// topicTrouble adds the way out to an error of a delivery.
+func topicTrouble(err error, config kafka.Config) error {
+	switch {
+	case err == nil, isStop(err):
+		return err
+	case errors.Is(err, kafka.ErrOtherRun):
+		return withHint(err, "go on with the saved values, start another run with --run NAME, or begin anew with --restart")
+	case errors.Is(err, kafka.ErrTopicReplaced), errors.Is(err, kafka.ErrNoCursor):
+		return withHint(err, "nothing was sent; begin the run anew with --restart")
+	case errors.Is(err, kafka.ErrOtherOwner):
+		return withHint(err, "stop it first; --take-over fences it")
+	}
+	return fmt.Errorf("%s: %w", strings.Join(config.Brokers, ","), err)
+}

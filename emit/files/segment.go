@@ -1,0 +1,137 @@
+package files
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"slices"
+
+	"gen/core"
+)
+
+// chunkEvents is how many events are made and encoded at a time: their text,
+// some 600 kB, stays in a core's second-level cache.
+const chunkEvents = 8192
+
+// segmentWriter is one worker's buffers.
+type segmentWriter struct {
+	job    *Job
+	events []core.Event
+	out    *bufio.Writer
+	live   bool // its events are new: they are waited for and counted
+}
+
+func (j *Job) newSegmentWriter() *segmentWriter {
+	return &segmentWriter{job: j, events: make([]core.Event, chunkEvents), out: bufio.NewWriterSize(nil, 1<<18)}
+}
+
+// publish makes one segment, waits for the one before it, and publishes it.
+func (w *segmentWriter) publish(ctx context.Context, seg segment, before <-chan struct{}, published func(Entry)) error {
+	file, err := w.job.Dir.Create(partName(seg.index, w.job.Format.Ext()))
+	if err != nil {
+		return err
+	}
+	defer file.Abort()
+	entry, err := w.encode(ctx, seg, file)
+	if err != nil {
+		return err
+	}
+	if err := file.Finish(); err != nil {
+		return err
+	}
+	select {
+	case <-before:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := file.Publish(); err != nil {
+		return err
+	}
+	published(entry)
+	return nil
+}
+
+// encode writes the bytes of a segment to dst.
+func (w *segmentWriter) encode(ctx context.Context, seg segment, dst io.Writer) (Entry, error) {
+	hash := sha256.New()
+	size := new(counter)
+	w.out.Reset(io.MultiWriter(dst, hash, size))
+	rows, err := w.job.Format.NewWriter(w.out, true)
+	if err != nil {
+		return Entry{}, err
+	}
+	err = w.fill(ctx, seg, rows.Write)
+	if err := firstFailure(err, rows.Close(), w.out.Flush()); err != nil {
+		return Entry{}, err
+	}
+	return Entry{
+		Name: partName(seg.index, w.job.Format.Ext()), From: seg.from, Next: seg.to,
+		Rows: seg.rows(), Bytes: uint64(*size), SHA256: hex.EncodeToString(hash.Sum(nil)),
+	}, nil
+}
+
+// fill makes the events of a segment and hands them on in chunks.
+func (w *segmentWriter) fill(ctx context.Context, seg segment, write func([]core.Event) error) error {
+	for n := seg.from; n < seg.to; {
+		k := min(chunkEvents, seg.to-n)
+		if w.live && w.job.wait != nil {
+			if err := w.job.wait(ctx, n+k-1); err != nil {
+				return err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		w.job.Sequence.Fill(w.events[:k], n)
+		if err := write(w.events[:k]); err != nil {
+			return err
+		}
+		if w.live && w.job.Events != nil {
+			w.job.Events.Add(k)
+		}
+		n += k
+	}
+	return nil
+}
+
+// errOtherRows is what sameRows ends with at the first difference.
+var errOtherRows = errors.New("other rows")
+
+// sameRows tells whether a published file holds the events of the segment.
+func (w *segmentWriter) sameRows(seg segment, name string) bool {
+	rows, err := OpenRows(w.job.Dir.FS(), name, w.job.Format)
+	if err != nil {
+		return false
+	}
+	got := make([]core.Event, chunkEvents)
+	err = w.fill(context.Background(), seg, func(want []core.Event) error {
+		k, err := rows.Read(got[:len(want)])
+		if k != len(want) || err != nil && !errors.Is(err, io.EOF) || !slices.Equal(got[:k], want) {
+			return errOtherRows
+		}
+		return nil
+	})
+	extra, _ := rows.Read(got[:1]) // only their number counts
+	return err == nil && extra == 0 && rows.Close() == nil
+}
+
+// firstFailure returns the first error that is not a mere end of the context,
+// else the first at all: what failed matters more than that it was stopped.
+func firstFailure(errs ...error) error {
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+type counter uint64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}

@@ -1,0 +1,151 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"gen/core"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// HeaderKey is the key of the header that names an event.
+const HeaderKey = "gen"
+
+// Cursor is the value of a cursor record: how far a run has come.
+type Cursor struct {
+	core.Run
+	Incarnation uint32   `json:"incarnation"` // begun anew so many times
+	Generation  uint32   `json:"generation"`  // changes with the number of shards
+	Shard       string   `json:"shard"`       // "0-of-1"
+	Nexts       []uint64 `json:"nexts"`       // of each partition: the first event that may still be missing there
+	TopicID     string   `json:"topicId"`
+	Partitions  int      `json:"partitions"` // that the run began with
+	Owner       string   `json:"owner"`      // host and state directory
+	Time        int64    `json:"time"`       // of the commit, epoch ms
+}
+
+const onlyShard = "0-of-1"
+
+// key returns the key of the cursor record of a run.
+func key(topic, run string) []byte { return []byte(topic + "/" + run + "/" + onlyShard) }
+
+// RunID returns what the header of a run's records begins with: the first 8
+// bytes of the SHA-256 over topic id, run, incarnation, snapshot, seed and
+// format version, each followed by LF.
+func (c Cursor) RunID() [8]byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%d\n%d\n", c.TopicID, c.Name, c.Incarnation, c.Snapshot, c.Seed, c.Format))
+	return [8]byte(sum[:8])
+}
+
+// ParseHeader returns the run and the event that a record's header names.
+func ParseHeader(r *kgo.Record) (run [8]byte, n uint64, ok bool) {
+	for _, h := range r.Headers {
+		if h.Key == HeaderKey && len(h.Value) == 16 {
+			return [8]byte(h.Value[:8]), binary.BigEndian.Uint64(h.Value[8:]), true
+		}
+	}
+	return run, 0, false
+}
+
+// cursorPartition returns the partition of a key: that of Kafka's default
+// partitioner.
+func cursorPartition(key []byte, partitions int) int32 {
+	return int32(core.Murmur2(key)&0x7fffffff) % int32(partitions)
+}
+
+// errDamagedCursor is returned for a cursor record that cannot be read.
+var errDamagedCursor = errors.New("the cursor record cannot be read")
+
+// readCursor returns the last committed cursor of a run, nil when there is
+// none. It reads the cursor's partition up to its present end, for which it
+// waits until no transaction is open below it.
+func readCursor(ctx context.Context, conn *Connection, run string) (*Cursor, error) {
+	partition := cursorPartition(key(conn.Topic, run), conn.cursorPartitions)
+	var last *kgo.Record
+	err := conn.readCommitted(ctx, conn.CursorTopic, []int32{partition}, func(r *kgo.Record) {
+		if bytes.Equal(r.Key, key(conn.Topic, run)) {
+			last = r
+		}
+	})
+	if err != nil || last == nil || last.Value == nil {
+		return nil, err
+	}
+	c := new(Cursor)
+	if err := json.Unmarshal(last.Value, c); err != nil {
+		return nil, fmt.Errorf("%w: offset %d of %s-%d: %w", errDamagedCursor, last.Offset, conn.CursorTopic, partition, err)
+	}
+	return c, nil
+}
+
+// ReadCursors returns the cursors of every run into the topic, by run.
+func (conn *Connection) ReadCursors(ctx context.Context) (map[string]*Cursor, error) {
+	cursors := map[string]*Cursor{}
+	err := conn.readCommitted(ctx, conn.CursorTopic, all(conn.cursorPartitions), func(r *kgo.Record) {
+		c := new(Cursor)
+		if r.Value == nil || json.Unmarshal(r.Value, c) != nil || !bytes.Equal(r.Key, key(conn.Topic, c.Name)) {
+			return // of another topic, or deleted
+		}
+		cursors[c.Name] = c
+	})
+	return cursors, err
+}
+
+// stableEnd returns the high watermark of a partition, after waiting until
+// the last stable offset has reached it: no transaction is open below.
+func (conn *Connection) stableEnd(ctx context.Context, topic string, partition int32) (int64, error) {
+	ends, err := conn.admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	end, ok := ends.Lookup(topic, partition)
+	if !ok || end.Err != nil {
+		return 0, fmt.Errorf("end of %s-%d: %w", topic, partition, end.Err)
+	}
+	deadline := time.Now().Add(conn.TransactionTimeout + 15*time.Second)
+	for said := false; ; {
+		stable, err := conn.lastStable(ctx, topic, partition)
+		if err != nil || stable >= end.Offset {
+			return end.Offset, err
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("%w: %s-%d is stable up to offset %d only, of %d", ErrHanging, topic, partition, stable, end.Offset)
+		}
+		if !said {
+			conn.Say("waiting for an open transaction in %s-%d to end", topic, partition)
+			said = true
+		}
+		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (conn *Connection) lastStable(ctx context.Context, topic string, partition int32) (int64, error) {
+	offsets, err := conn.admin.ListCommittedOffsets(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	o, ok := offsets.Lookup(topic, partition)
+	if !ok || o.Err != nil {
+		return 0, fmt.Errorf("last stable offset of %s-%d: %w", topic, partition, o.Err)
+	}
+	return o.Offset, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
