@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// pipeEvents is how many events are made and written at a time: their text,
-// some 150 kB, is soon read even by a slow reader when the run is to stop.
-const pipeEvents = 2048
+// pipeEvents is how many events are made and written at a time, some 1.2 MB of
+// text: with 2,048 the handing over takes a third of the time.
+const pipeEvents = 16384
 
 // ErrNotRead is returned when the context has ended and a write has not.
 var ErrNotRead = errors.New("the output is not read; its last line may be cut")
 
 // grace is how long a write may go on after the context has ended.
-const grace = 5 * time.Second
+const grace = 10 * time.Second
 
 // patient is a writer that does not outlive its context for long: a write
 // into a pipe that nobody reads cannot be interrupted otherwise.
