@@ -102,7 +102,7 @@ func runExport(ctx context.Context, e *env, s *core.Snapshot, name, format, to s
 	columns := exports[name].columns(s)
 	write := func(w io.Writer) error { return table.Write(w, format, columns) }
 	if to == "-" {
-		out := bufio.NewWriterSize(files.Until(ctx, e.stdout), 1<<16)
+		out := bufio.NewWriterSize(files.Until(ctx, e.stdout, files.Grace), 1<<16)
 		if err := write(out); err != nil {
 			return err
 		}

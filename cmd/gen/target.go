@@ -95,7 +95,7 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	if !e.stdoutTerminal {
 		stop = e.ui.progress("stdout", &done, o.count)
 	}
-	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done}
+	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout, files.Grace), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done}
 	begin := e.now()
 	var next uint64
 	if o.speed > 0 {
@@ -106,7 +106,7 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	stop()
 	if errors.Is(err, files.ErrNotRead) {
 		e.ui.warn("%v", err)
-		err = ctx.Err()
+		return ctx.Err() // how much of the last chunk is out is not known
 	}
 	if err != nil && !isStop(err) {
 		return err // part of a row may be out: there is no event to go on with

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"gen/core"
 	"gen/emit/encode"
@@ -456,5 +457,22 @@ func TestPipeEndsWithTheError(t *testing.T) {
 		if next, err := p.Run(context.Background()); !errors.Is(err, errInjected) || next == p.To {
 			t.Errorf("%v: Run = %d, %v", format, next, err)
 		}
+	}
+}
+
+// stuck is a pipe that nobody reads.
+type stuck struct{}
+
+func (stuck) Write([]byte) (int, error) { select {} }
+
+func TestAStuckReaderDoesNotKeepTheProcess(t *testing.T) {
+	seq := testSequence(t)
+	for _, format := range anyFormat() {
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		p := &Pipe{Out: Until(ctx, stuck{}, 10*time.Millisecond), Sequence: seq, Format: format, From: 0, To: 10, Workers: 2, Events: new(atomic.Uint64)}
+		if next, err := p.Run(ctx); !errors.Is(err, ErrNotRead) || next == p.To {
+			t.Errorf("%v: Run = %d, %v, want ErrNotRead", format, next, err)
+		}
+		cancel()
 	}
 }

@@ -22,19 +22,22 @@ const pipeEvents = 16384
 // ErrNotRead is returned when the context has ended and a write has not.
 var ErrNotRead = errors.New("the output is not read; its last line may be cut")
 
-// grace is how long a write may go on after the context has ended.
-const grace = 10 * time.Second
+// Grace is how long a write may go on after the context has ended.
+const Grace = 10 * time.Second
 
 // patient is a writer that does not outlive its context for long: a write
 // into a pipe that nobody reads cannot be interrupted otherwise.
 type patient struct {
-	ctx context.Context
-	w   io.Writer
+	ctx   context.Context
+	w     io.Writer
+	grace time.Duration
 }
 
 // Until returns a writer that gives up with ErrNotRead when a write goes on
-// long after the context has ended.
-func Until(ctx context.Context, w io.Writer) io.Writer { return patient{ctx, w} }
+// for longer than grace after the context has ended.
+func Until(ctx context.Context, w io.Writer, grace time.Duration) io.Writer {
+	return patient{ctx, w, grace}
+}
 
 func (p patient) Write(b []byte) (int, error) {
 	type written struct {
@@ -54,7 +57,7 @@ func (p patient) Write(b []byte) (int, error) {
 	select {
 	case r := <-done:
 		return r.n, r.err
-	case <-time.After(grace):
+	case <-time.After(p.grace):
 		return 0, ErrNotRead
 	}
 }
@@ -125,12 +128,13 @@ func (p *Pipe) Run(ctx context.Context) (next uint64, err error) {
 		})
 	}
 	next = p.From
+	var writeErr error // says more than that the context has ended
 	group.Go(func() error {
 		for c := range order {
 			select {
 			case made := <-c.made:
-				if _, err := p.Out.Write(made); err != nil {
-					return err
+				if _, writeErr = p.Out.Write(made); writeErr != nil {
+					return writeErr
 				}
 				next = c.to
 				p.Events.Add(c.to - c.from)
@@ -142,7 +146,7 @@ func (p *Pipe) Run(ctx context.Context) (next uint64, err error) {
 		return nil
 	})
 	err = group.Wait()
-	return next, err
+	return next, firstFailure(writeErr, err)
 }
 
 // encode appends the bytes of the events from n on. Event 0 brings what a
