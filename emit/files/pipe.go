@@ -1,7 +1,6 @@
 package files
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -151,18 +150,14 @@ func (p *Pipe) Run(ctx context.Context) (next uint64, err error) {
 
 // encode appends the bytes of the events from n on. Event 0 brings what a
 // file begins with.
-func (p *Pipe) encode(b []byte, events []core.Event, n uint64) ([]byte, error) {
+func (p *Pipe) encode(b []byte, events []core.Event, n uint64) (_ []byte, err error) {
+	if n == 0 {
+		if b, err = p.Format.AppendHeader(b); err != nil {
+			return nil, err
+		}
+	}
 	p.Sequence.Fill(events, n)
-	if n > 0 {
-		return p.Format.AppendChunk(b, events)
-	}
-	buf := bytes.NewBuffer(b)
-	w, err := p.Format.NewWriter(buf, true)
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(w.Write(events), w.Close())
-	return buf.Bytes(), err
+	return p.Format.AppendChunk(b, events)
 }
 
 // RunPaced is Run with each event written when the pacer says that it is due.
