@@ -23,19 +23,21 @@ const catTarget = "Target"
 // topicFlags are the flags of a Kafka target.
 func topicFlags() []cli.Flag {
 	d := kafka.DefaultConfig(kafka.Target{})
-	return []cli.Flag{
-		cursorTopicFlag(),
+	return append(clusterFlags(), []cli.Flag{
 		&cli.IntFlag{Name: "partitions", Value: 6, Usage: "`N` partitions of a topic that is created", Category: catTarget},
 		&cli.IntFlag{Name: "replication", Usage: "`N` replicas of a topic that is created (default: the broker's)", Category: catTarget},
 		&cli.DurationFlag{Name: "commit-interval", Value: d.CommitInterval, Usage: "commit after this `TIME`: events are visible so late", Category: catTarget},
 		&cli.BoolFlag{Name: "no-header", Usage: "leave out the header that names each event", Category: catTarget, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "take-over", Usage: "do not wait for another owner of the run to be quiet", Category: catRun, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "restart", Usage: "begin the run anew at event 0, as its next incarnation", Category: catRun, DisableDefaultText: true},
-	}
+	}...)
 }
 
-func cursorTopicFlag() cli.Flag {
-	return &cli.StringFlag{Name: "cursor-topic", Value: kafka.DefaultConfig(kafka.Target{}).CursorTopic, Usage: "compacted `TOPIC` that keeps the cursors", Category: catTarget}
+// clusterFlags are the flags of every command that reaches a Kafka cluster.
+func clusterFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "cursor-topic", Value: kafka.DefaultConfig(kafka.Target{}).CursorTopic, Usage: "compacted `TOPIC` that keeps the cursors", Category: catTarget},
+	}
 }
 
 // parseTopic reads the flags of a Kafka target.

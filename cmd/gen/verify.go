@@ -26,8 +26,7 @@ func verifyCommand(e *env) *cli.Command {
 			"  gen verify ratings\n" +
 			"  gen verify kafka://127.0.0.1:9092/ratings\n\n" +
 			"Exit status 4 when it found something.",
-		Flags: concat(stateFlags(), []cli.Flag{
-			cursorTopicFlag(),
+		Flags: concat(stateFlags(), clusterFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "allow-foreign", Usage: "records of no run in a topic are no finding", Category: catTarget, DisableDefaultText: true},
 		}),
 		Action: func(c *cli.Context) error {

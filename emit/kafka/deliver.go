@@ -130,13 +130,16 @@ func (d *Delivery) play(ctx context.Context, s *session) error {
 			}
 			return err
 		}
+		testOnlyFailpoint("afterEndTxn")
 		committed = time.Now()
 		d.Events.Add(due - d.cursor.Next)
 		d.cursor = next
 		if err := d.Save(next.Run); err != nil {
 			return fmt.Errorf("%w: %w", errSave, err)
 		}
+		testOnlyFailpoint("afterSave")
 	}
+	testOnlyFailpoint("afterLastTransaction")
 	return nil
 }
 
@@ -164,16 +167,23 @@ func (d *Delivery) transact(ctx context.Context, s *session, slab *slab, next Cu
 	if err := s.producer.BeginTransaction(); err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
+	testOnlyFailpoint("afterBegin")
 	var acks acks
 	slab.fill(d.cursor.Next, next.Next)
 	for i := range slab.records {
 		s.producer.Produce(ctx, &slab.records[i], acks.promise)
+		if i == 0 {
+			testOnlyFailpoint("afterFirstProduce")
+		}
 	}
+	testOnlyFailpoint("afterEvents")
 	k := key(d.Topic, next.Name)
 	s.producer.Produce(ctx, &kgo.Record{Topic: d.CursorTopic, Partition: cursorPartition(k, s.cursorPartitions), Key: k, Value: value}, acks.promise)
+	testOnlyFailpoint("afterCursorRecord")
 	if err := s.producer.Flush(ctx); err != nil {
 		return fmt.Errorf("send events %d to %d: %w", d.cursor.Next, next.Next-1, err)
 	}
+	testOnlyFailpoint("afterFlush")
 	// A commit after a failed produce would commit the rest.
 	if err := acks.check(len(slab.records) + 1); err != nil {
 		return fmt.Errorf("send events %d to %d: %w", d.cursor.Next, next.Next-1, err)

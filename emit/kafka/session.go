@@ -63,6 +63,7 @@ func (s *session) recover(ctx context.Context, asked Cursor, local uint64) error
 	if s.id, s.epoch, err = s.producer.ProducerID(ctx); err != nil {
 		return fmt.Errorf("begin as transactional id %q: %w", transactionalID(s.Topic, asked.Name), err)
 	}
+	testOnlyFailpoint("afterInit")
 	if err := s.checkHanging(ctx); err != nil {
 		return err
 	}
@@ -76,6 +77,7 @@ func (s *session) recover(ctx context.Context, asked Cursor, local uint64) error
 		}
 	}
 	s.cursor, err = decide(sit)
+	testOnlyFailpoint("afterRecover")
 	s.Restart = false // a later session of this process goes on
 	return err
 }
