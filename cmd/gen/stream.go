@@ -59,6 +59,9 @@ func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration,
 	if o.speed, err = parseSpeed(c.String("speed")); err != nil {
 		return o, 0, err
 	}
+	if err := checkTarget(c, o.to); err != nil {
+		return o, 0, err
+	}
 	if o.to != "-" && c.IsSet("from") {
 		return o, 0, fmt.Errorf("%w: --from is for standard output; a directory knows where it stands", errUsage)
 	}
@@ -71,6 +74,23 @@ func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration,
 	}
 	o.workers = runtime.NumCPU()
 	return o, limit, nil
+}
+
+// checkTarget refuses flags that the target has no use for.
+func checkTarget(c *cli.Context, to string) error {
+	topic := strings.HasPrefix(to, kafka.Scheme)
+	for _, f := range topicFlags() {
+		if name := f.Names()[0]; !topic && c.IsSet(name) {
+			return fmt.Errorf("%w: --%s is for a Kafka target, not for --to %s", errUsage, name, to)
+		}
+	}
+	switch {
+	case topic && c.IsSet("segment"):
+		return fmt.Errorf("%w: --segment is for a directory, not for --to %s", errUsage, to)
+	case topic && c.String("format") != "jsonl":
+		return fmt.Errorf("%w: --format %s: a topic takes jsonl", errUsage, c.String("format"))
+	}
+	return nil
 }
 
 func runStream(ctx context.Context, e *env, o deliverOptions, limit time.Duration, deliver func(context.Context, *env, deliverOptions) error) error {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"gen/core"
 	"gen/emit/encode"
 	"gen/emit/files"
+	"gen/emit/kafka"
 	"gen/emit/pace"
 	"gen/store"
 
@@ -46,7 +48,11 @@ func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
 	if o.schedule, err = parseSchedule(c, e.now); err != nil {
 		return o, err
 	}
-	if o.format, err = encode.Parse(c.String("format"), c.String("compress")); err != nil {
+	compress := c.String("compress")
+	if strings.HasPrefix(o.to, kafka.Scheme) {
+		compress = "" // parseTopic reads it
+	}
+	if o.format, err = encode.Parse(c.String("format"), compress); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if o.segment, err = files.ParseSegmenting(c.String("segment")); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,9 +27,12 @@ func topicFlags() []cli.Flag {
 	return append(clusterFlags(), []cli.Flag{
 		&cli.IntFlag{Name: "partitions", Value: 6, Usage: "`N` partitions of a topic that is created", Category: catTarget},
 		&cli.IntFlag{Name: "replication", Usage: "`N` replicas of a topic that is created (default: the broker's)", Category: catTarget},
-		&cli.DurationFlag{Name: "commit-interval", Value: d.CommitInterval, Usage: "commit after this `TIME`: events are visible so late", Category: catTarget},
+		&cli.DurationFlag{Name: "commit-interval", Value: d.CommitInterval, Usage: "commit after this `TIME`: events are visible so late; a run that is behind takes longer by itself", Category: catTarget},
+		&cli.IntFlag{Name: "commit-events", Value: d.CommitEvents, Usage: "commit after `N` events at the latest", Category: catTarget},
+		&cli.StringFlag{Name: "record-time", Value: "wall", Usage: "a record's own `TIME`: wall (the clock) or event; retention deletes by it", Category: catTarget},
 		&cli.BoolFlag{Name: "no-header", Usage: "leave out the header that names each event", Category: catTarget, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "take-over", Usage: "do not wait for another owner of the run to be quiet", Category: catRun, DisableDefaultText: true},
+		&cli.BoolFlag{Name: "end-hanging", Usage: "end a transaction of this run that the broker has lost (KAFKA-20734); wants the right to do so", Category: catRun, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "restart", Usage: "begin the run anew at event 0, as its next incarnation", Category: catRun, DisableDefaultText: true},
 	}...)
 }
@@ -49,8 +53,18 @@ func parseTopic(c *cli.Context, e *env, to, state string) (kafka.Config, error) 
 	config := kafka.DefaultConfig(target)
 	config.CursorTopic, config.Partitions, config.Replication = c.String("cursor-topic"), c.Int("partitions"), c.Int("replication")
 	config.CommitInterval, config.NoHeader = c.Duration("commit-interval"), c.Bool("no-header")
-	config.TakeOver, config.Restart = c.Bool("take-over"), c.Bool("restart")
+	config.CommitEvents, config.EventTime = c.Int("commit-events"), c.String("record-time") == "event"
+	config.TakeOver, config.Restart, config.EndHanging = c.Bool("take-over"), c.Bool("restart"), c.Bool("end-hanging")
+	if codec := c.String("compress"); codec != "" {
+		if config.Compression, err = kafka.ParseCompression(codec); err != nil {
+			return config, fmt.Errorf("%w: --compress %s: %w", errUsage, codec, err)
+		}
+	}
 	switch {
+	case !slices.Contains([]string{"wall", "event"}, c.String("record-time")):
+		return config, fmt.Errorf("%w: --record-time %q: want wall or event", errUsage, c.String("record-time"))
+	case config.CommitEvents < 1:
+		return config, fmt.Errorf("%w: --commit-events %d: want 1 or more", errUsage, config.CommitEvents)
 	case config.Partitions < 1:
 		return config, fmt.Errorf("%w: --partitions %d: want 1 or more", errUsage, config.Partitions)
 	case c.IsSet("replication") && config.Replication < 1:
@@ -104,19 +118,13 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 	if err != nil {
 		return err
 	}
-	target, saved, err := lookUp(ctx, config, o.run)
+	schedule := o.schedule.schedule()
+	if _, err := endOf(schedule, 0, o.count); err != nil {
+		return err
+	}
+	target, err := lookUp(ctx, config)
 	if err != nil {
 		return topicTrouble(err, config)
-	}
-	schedule := o.schedule.schedule()
-	if saved != nil && !config.Restart {
-		if schedule, err = o.schedule.resume(saved.Schedule, saved.Next, 0, true); err != nil {
-			return err
-		}
-	}
-	end, err := endOf(schedule, 0, o.count)
-	if err != nil {
-		return err
 	}
 	run := core.Run{
 		Name: o.run, Target: target, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: o.seed, Format: core.FormatVersion, Schedule: schedule,
@@ -131,28 +139,40 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 		return err
 	}
 	delivery := &kafka.Delivery{
-		Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, End: end, Events: new(atomic.Uint64),
+		Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Events: new(atomic.Uint64),
+		Resume: o.resumeTopic,
 	}
 	if ok && !config.Restart {
 		delivery.Local = kept.Next
 	}
 	delivery.Save = throttledSave(e, file)
 	if o.speed > 0 {
-		delivery.Pace = func(from uint64) *pace.Pacer { return pace.New(schedule, from, o.speed) }
+		delivery.Pace = func(from uint64) *pace.Pacer { return pace.New(delivery.Sequence.Schedule, from, o.speed) }
 	}
 	return deliver(ctx, e, o, delivery, file)
 }
 
-// lookUp returns what the target is known by, and the run's cursor, nil when
-// it has none.
-func lookUp(ctx context.Context, config kafka.Config, run string) (target string, saved *kafka.Cursor, err error) {
+// resumeTopic returns the schedule and the end of a run that goes on at a cursor.
+func (o deliverOptions) resumeTopic(c kafka.Cursor) (schedule core.Schedule, end uint64, err error) {
+	schedule = o.schedule.schedule()
+	if c.Next > 0 {
+		if schedule, err = o.schedule.resume(c.Schedule, c.Next, 0, true); err != nil {
+			return schedule, 0, err
+		}
+	}
+	end, err = endOf(schedule, 0, o.count)
+	return schedule, end, err
+}
+
+// lookUp returns what the target is known by: the cluster's id, as addresses
+// may change, and the topic.
+func lookUp(ctx context.Context, config kafka.Config) (string, error) {
 	conn, err := reach(ctx, config, true)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	defer conn.Close()
-	cursors, err := conn.ReadCursors(ctx)
-	return kafka.Scheme + conn.Cluster() + "/" + config.Topic, cursors[run], err
+	return kafka.Scheme + conn.Cluster() + "/" + config.Topic, nil
 }
 
 // throttledSave saves a run once a second: Kafka's cursor is the truth, the

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -15,26 +19,48 @@ import (
 // is not zero by default.
 type Config struct {
 	Target
-	Client             []kgo.Opt // of a client.properties file
+	Client             []kgo.Opt // of a client.properties file: they win over everything below
 	CursorTopic        string
 	Partitions         int // of a topic that is created; 0: 6
 	Replication        int // of a topic that is created; 0: the broker's default
+	Compression        kgo.CompressionCodec
 	CommitInterval     time.Duration
+	CommitEvents       int // in a transaction at the most
 	TransactionTimeout time.Duration
 	NoHeader           bool
+	EventTime          bool   // the record's own timestamp is the event's
 	Owner              string // host and state directory
 	TakeOver           bool   // do not wait for another owner to be quiet
 	Restart            bool   // begin the run anew
+	EndHanging         bool   // end a transaction of this run that the broker has lost
 	Say                func(format string, args ...any)
 }
 
 // DefaultConfig returns the settings for a target.
 func DefaultConfig(t Target) Config {
 	return Config{
-		Target: t, CursorTopic: "gen.cursors", CommitInterval: 50 * time.Millisecond, TransactionTimeout: 30 * time.Second,
+		Target: t, CursorTopic: "gen.cursors", Compression: kgo.Lz4Compression(),
+		CommitInterval: 50 * time.Millisecond, CommitEvents: 1_000_000, TransactionTimeout: 30 * time.Second,
 		Say: func(string, ...any) {},
 	}
 }
+
+var codecs = map[string]kgo.CompressionCodec{
+	"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+}
+
+// ParseCompression returns the codec that Kafka knows by a name.
+func ParseCompression(name string) (kgo.CompressionCodec, error) {
+	codec, ok := codecs[name]
+	if !ok {
+		return codec, fmt.Errorf("a topic takes %s", strings.Join(slices.Sorted(maps.Keys(codecs)), ", "))
+	}
+	return codec, nil
+}
+
+// ErrPolicy is returned for a topic whose cleanup.policy would delete events,
+// or cursors.
+var ErrPolicy = errors.New("the topic's cleanup.policy does not fit")
 
 // Connection is the view of a cluster without a producer.
 type Connection struct {
@@ -43,13 +69,15 @@ type Connection struct {
 	admin  *kadm.Client
 
 	cluster          string // id
-	topicID          string
-	partitions       int // of the topic now
+	topicID          string // empty when the topic is missing
+	partitions       int    // of the topic now
 	cursorPartitions int
+	batchBytes       int32 // what both topics take
 }
 
-// Connect reaches the cluster and creates what is missing of the topics when
-// create is set. It returns an error that is a kerr.Error or a dial error.
+// Connect reaches the cluster. With create it makes the cursor topic if that is
+// missing, and the topic itself may be: Delivery makes it when there is reason
+// to. It returns an error that is a kerr.Error or a dial error, or ErrPolicy.
 func Connect(ctx context.Context, c Config, create bool) (*Connection, error) {
 	conn := &Connection{Config: c}
 	var err error
@@ -71,14 +99,16 @@ func (conn *Connection) Close() { conn.client.Close() }
 // addresses may change.
 func (conn *Connection) Cluster() string { return conn.cluster }
 
-func (conn *Connection) options() []kgo.Opt {
-	return append([]kgo.Opt{
+// options returns those of every client, then the given ones, then those of the
+// user's file.
+func (conn *Connection) options(more ...kgo.Opt) []kgo.Opt {
+	return slices.Concat([]kgo.Opt{
 		kgo.SeedBrokers(conn.Brokers...),
 		// With the default of 5 s the first transaction on a fresh topic takes
 		// as long, and a topic's id stays stale.
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(time.Second, 20*time.Millisecond<<min(tries, 6)) }),
-	}, conn.Client...)
+	}, more, conn.Client)
 }
 
 func (conn *Connection) load(ctx context.Context, create bool) error {
@@ -87,76 +117,91 @@ func (conn *Connection) load(ctx context.Context, create bool) error {
 		return fmt.Errorf("ask %v for metadata: %w", conn.Brokers, err)
 	}
 	conn.cluster = meta.Cluster
-	missing := func(topic string) bool {
-		return errors.Is(meta.Topics[topic].Err, kerr.UnknownTopicOrPartition)
-	}
-	if create && (missing(conn.Topic) || missing(conn.CursorTopic)) {
-		if err := conn.create(ctx, missing(conn.Topic), missing(conn.CursorTopic)); err != nil {
+	if create && isMissing(meta, conn.CursorTopic) {
+		if err := conn.createCursorTopic(ctx); err != nil {
 			return err
 		}
-		if meta, err = conn.awaitTopics(ctx); err != nil {
+		if meta, err = conn.awaitTopic(ctx, conn.CursorTopic); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{conn.Topic, conn.CursorTopic} {
-		if err := meta.Topics[name].Err; err != nil {
+		if err := meta.Topics[name].Err; err != nil && !(create && name == conn.Topic && isMissing(meta, name)) {
 			return fmt.Errorf("topic %q on %v: %w", name, conn.Brokers, err)
 		}
 	}
-	conn.topicID = meta.Topics[conn.Topic].ID.String()
-	conn.partitions = len(meta.Topics[conn.Topic].Partitions)
 	conn.cursorPartitions = len(meta.Topics[conn.CursorTopic].Partitions)
-	return conn.checkPolicies(ctx)
+	conn.setTopic(meta)
+	return conn.checkConfigs(ctx)
 }
 
-func (conn *Connection) create(ctx context.Context, topic, cursors bool) error {
-	replication := int16(-1)
-	if conn.Replication > 0 {
-		replication = int16(conn.Replication)
+func (conn *Connection) setTopic(meta kadm.Metadata) {
+	if isMissing(meta, conn.Topic) {
+		conn.topicID, conn.partitions = "", 0
+		return
 	}
+	conn.topicID = meta.Topics[conn.Topic].ID.String()
+	conn.partitions = len(meta.Topics[conn.Topic].Partitions)
+}
+
+func isMissing(meta kadm.Metadata, topic string) bool {
+	return errors.Is(meta.Topics[topic].Err, kerr.UnknownTopicOrPartition)
+}
+
+// createTopic makes the topic of the events and waits until it is there.
+func (conn *Connection) createTopic(ctx context.Context) error {
 	partitions := int32(6)
 	if conn.Partitions > 0 {
 		partitions = int32(conn.Partitions)
 	}
-	if topic {
-		if err := conn.createOne(ctx, partitions, replication, nil, conn.Topic); err != nil {
-			return err
-		}
+	if err := conn.createOne(ctx, partitions, nil, conn.Topic); err != nil {
+		return err
 	}
-	if !cursors {
-		return nil
+	meta, err := conn.awaitTopic(ctx, conn.Topic)
+	if err != nil {
+		return err
 	}
+	conn.setTopic(meta)
+	return conn.checkConfigs(ctx)
+}
+
+func (conn *Connection) createCursorTopic(ctx context.Context) error {
 	// Compaction passes over the active segment: small ones keep it short.
-	return conn.createOne(ctx, 16, replication, map[string]*string{
+	return conn.createOne(ctx, 16, map[string]*string{
 		"cleanup.policy": kadm.StringPtr("compact"), "segment.bytes": kadm.StringPtr("16777216"), "min.cleanable.dirty.ratio": kadm.StringPtr("0.1"),
 	}, conn.CursorTopic)
 }
 
-func (conn *Connection) createOne(ctx context.Context, partitions int32, replication int16, configs map[string]*string, name string) error {
+func (conn *Connection) createOne(ctx context.Context, partitions int32, configs map[string]*string, name string) error {
+	replication := int16(-1)
+	if conn.Replication > 0 {
+		replication = int16(conn.Replication)
+	}
 	_, err := conn.admin.CreateTopic(ctx, partitions, replication, configs, name)
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+	if errors.Is(err, kerr.TopicAlreadyExists) {
+		return nil // another process was faster
+	}
+	if err != nil {
 		return fmt.Errorf("create topic %q: %w", name, err)
 	}
 	conn.Say("created topic %q with %d partitions", name, partitions)
 	return nil
 }
 
-// awaitTopics waits until topics that were just created are known.
-func (conn *Connection) awaitTopics(ctx context.Context) (kadm.Metadata, error) {
+// awaitTopic waits until a topic that was just created is known, with leaders.
+func (conn *Connection) awaitTopic(ctx context.Context, name string) (kadm.Metadata, error) {
 	for tries := 0; ; tries++ {
 		meta, err := conn.admin.Metadata(ctx, conn.Topic, conn.CursorTopic)
 		if err != nil {
 			return meta, err
 		}
-		known := meta.Topics.Error() == nil
-		for _, topic := range meta.Topics {
-			known = known && topic.Partitions.Sorted() != nil
-			for _, p := range topic.Partitions {
-				known = known && p.Err == nil && p.Leader >= 0
-			}
+		topic := meta.Topics[name]
+		known := topic.Err == nil && len(topic.Partitions) > 0
+		for _, p := range topic.Partitions {
+			known = known && p.Err == nil && p.Leader >= 0
 		}
 		if known || tries == 50 {
-			return meta, nil
+			return meta, topic.Err
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			return meta, err
@@ -164,10 +209,16 @@ func (conn *Connection) awaitTopics(ctx context.Context) (kadm.Metadata, error) 
 	}
 }
 
-// checkPolicies refuses a topic that would lose records to compaction, and a
-// cursor topic that would lose cursors to retention.
-func (conn *Connection) checkPolicies(ctx context.Context) error {
-	configs, err := conn.admin.DescribeTopicConfigs(ctx, conn.Topic, conn.CursorTopic)
+// checkConfigs refuses a topic that would lose records to compaction, and a
+// cursor topic that would lose cursors to retention, and notes how large a batch
+// may be.
+func (conn *Connection) checkConfigs(ctx context.Context) error {
+	conn.batchBytes = 1_000_000 // below the default of max.message.bytes
+	names := []string{conn.CursorTopic}
+	if conn.topicID != "" {
+		names = append(names, conn.Topic)
+	}
+	configs, err := conn.admin.DescribeTopicConfigs(ctx, names...)
 	if err != nil {
 		return fmt.Errorf("read the topics' configuration: %w", err)
 	}
@@ -179,15 +230,24 @@ func (conn *Connection) checkPolicies(ctx context.Context) error {
 			return fmt.Errorf("read the configuration of topic %q: %w", c.Name, c.Err)
 		}
 		for _, entry := range c.Configs {
-			if entry.Key != "cleanup.policy" || entry.Value == nil {
-				continue
+			if err := conn.checkConfig(c.Name, entry); err != nil {
+				return err
 			}
-			if c.Name == conn.CursorTopic && *entry.Value != "compact" {
-				return fmt.Errorf("topic %q has cleanup.policy=%s: the cursors need compact", c.Name, *entry.Value)
-			}
-			if c.Name == conn.Topic && *entry.Value != "delete" {
-				return fmt.Errorf("topic %q has cleanup.policy=%s: compaction would delete events; want delete", c.Name, *entry.Value)
-			}
+		}
+	}
+	return nil
+}
+
+func (conn *Connection) checkConfig(topic string, entry kadm.Config) error {
+	value := entry.MaybeValue()
+	switch {
+	case entry.Key == "cleanup.policy" && topic == conn.CursorTopic && value != "compact":
+		return fmt.Errorf("%w: %q has %s, the cursors need compact", ErrPolicy, topic, value)
+	case entry.Key == "cleanup.policy" && topic == conn.Topic && value != "delete":
+		return fmt.Errorf("%w: %q has %s: compaction would delete events; want delete", ErrPolicy, topic, value)
+	case entry.Key == "max.message.bytes":
+		if most, err := strconv.ParseInt(value, 10, 32); err == nil {
+			conn.batchBytes = min(conn.batchBytes, int32(most))
 		}
 	}
 	return nil

@@ -27,8 +27,9 @@ type Cursor struct {
 	Nexts       []uint64 `json:"nexts"`       // of each partition: the first event that may still be missing there
 	TopicID     string   `json:"topicId"`
 	Partitions  int      `json:"partitions"` // that the run began with
-	Owner       string   `json:"owner"`      // host and state directory
-	Time        int64    `json:"time"`       // of the commit, epoch ms
+	NoHeader    bool     `json:"noHeader,omitempty"`
+	Owner       string   `json:"owner"` // host and state directory
+	Time        int64    `json:"time"`  // of the commit, epoch ms
 }
 
 const onlyShard = "0-of-1"
@@ -67,21 +68,50 @@ var errDamagedCursor = errors.New("the cursor record cannot be read")
 // none. It reads the cursor's partition up to its present end, for which it
 // waits until no transaction is open below it.
 func readCursor(ctx context.Context, conn *Connection, run string) (*Cursor, error) {
-	partition := cursorPartition(key(conn.Topic, run), conn.cursorPartitions)
-	var last *kgo.Record
-	err := conn.readCommitted(ctx, conn.CursorTopic, []int32{partition}, func(r *kgo.Record) {
-		if bytes.Equal(r.Key, key(conn.Topic, run)) {
-			last = r
-		}
-	})
-	if err != nil || last == nil || last.Value == nil {
+	return conn.lastCursor(ctx, run, conn.stableEnd)
+}
+
+// peekCursor is readCursor without waiting: a transaction that is open at the
+// moment hides the cursors behind its beginning.
+func peekCursor(ctx context.Context, conn *Connection, run string) (*Cursor, error) {
+	return conn.lastCursor(ctx, run, conn.lastStable)
+}
+
+func (conn *Connection) lastCursor(ctx context.Context, run string, end func(context.Context, string, int32) (int64, error)) (*Cursor, error) {
+	r, err := conn.lastCursorRecord(ctx, run, end)
+	if err != nil || r == nil || r.Value == nil {
 		return nil, err
 	}
 	c := new(Cursor)
-	if err := json.Unmarshal(last.Value, c); err != nil {
-		return nil, fmt.Errorf("%w: offset %d of %s-%d: %w", errDamagedCursor, last.Offset, conn.CursorTopic, partition, err)
+	if err := json.Unmarshal(r.Value, c); err != nil {
+		return nil, fmt.Errorf("%w: offset %d of %s-%d: %w", errDamagedCursor, r.Offset, r.Topic, r.Partition, err)
 	}
 	return c, nil
+}
+
+// lastCursorRecord returns the last committed record of the run's key below
+// the end of its partition.
+func (conn *Connection) lastCursorRecord(ctx context.Context, run string, end func(context.Context, string, int32) (int64, error)) (last *kgo.Record, err error) {
+	k := key(conn.Topic, run)
+	partition := cursorPartition(k, conn.cursorPartitions)
+	starts, err := conn.admin.ListStartOffsets(ctx, conn.CursorTopic)
+	if err != nil {
+		return nil, err
+	}
+	start, ok := starts.Lookup(conn.CursorTopic, partition)
+	if !ok || start.Err != nil {
+		return nil, fmt.Errorf("start of %s-%d: %w", conn.CursorTopic, partition, start.Err)
+	}
+	to, err := end(ctx, conn.CursorTopic, partition)
+	if err != nil {
+		return nil, err
+	}
+	err = conn.read(ctx, conn.CursorTopic, []Extent{{partition, start.Offset, to}}, func(r *kgo.Record) {
+		if bytes.Equal(r.Key, k) {
+			last = r
+		}
+	})
+	return last, err
 }
 
 // ReadCursors returns the cursors of every run into the topic, by run.

@@ -19,9 +19,9 @@ var (
 	// ErrLostData is returned when the state directory is ahead of Kafka:
 	// committed data was lost there.
 	ErrLostData = errors.New("the broker has lost committed data")
-	// ErrTopicReplaced is returned when the topic was deleted and created
-	// again since the run began.
-	ErrTopicReplaced = errors.New("the topic was deleted and created again")
+	// ErrTopicReplaced is returned when the topic was deleted since the run
+	// began, and maybe created again.
+	ErrTopicReplaced = errors.New("the topic was deleted since the run began")
 	// ErrPartitions is returned when the topic has fewer partitions than the
 	// run began with.
 	ErrPartitions = errors.New("the topic has too few partitions")
@@ -37,10 +37,10 @@ type situation struct {
 	kafka      *Cursor // last committed cursor, nil when there is none
 	local      uint64  // next event by the state directory, 0 when it has none
 	asked      Cursor  // the run as it would begin
-	topicID    string  // now
+	topicID    string  // now; empty when there is no topic
 	partitions int     // now
-	records    bool    // the topic holds records of the run; looked up only without a cursor
-	restart    bool
+	found      uint32  // the latest incarnation in the topic, plus 1; looked up only without a cursor
+	restart    bool    // as asked.Incarnation, or, while that is 0, as the next one
 }
 
 // decide returns the cursor to go on from, by the recovery table:
@@ -60,29 +60,45 @@ func decide(s situation) (Cursor, error) {
 	begin.TopicID, begin.Partitions = s.topicID, s.partitions
 	k := s.kafka
 	switch {
-	case s.restart:
-		if k != nil {
-			begin.Incarnation = k.Incarnation + 1
+	case s.restart && (k == nil || s.asked.Incarnation == 0 || k.Incarnation != s.asked.Incarnation):
+		if begin.Incarnation == 0 {
+			begin.Incarnation = max(1, s.found)
+			if k != nil {
+				begin.Incarnation = k.Incarnation + 1
+			}
 		}
 		return begin, nil
-	case k == nil && (s.records || s.local > 0):
-		return begin, fmt.Errorf("%w: the state directory says that events 0 to %d were delivered, the topic holds records of it: %v", ErrNoCursor, int64(s.local)-1, s.records)
+	case k == nil && (s.found > 0 || s.local > 0):
+		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d\n  topic: %s", ErrNoCursor, s.local, held(s.found))
 	case k == nil:
 		return begin, nil
+	case s.topicID == "":
+		return begin, fmt.Errorf("%w; nothing was sent\n  saved: topic id %s, next event %d\n  found: no topic of this name", ErrTopicReplaced, k.TopicID, k.Next)
 	case k.TopicID != s.topicID:
-		return begin, fmt.Errorf("%w\n  saved: topic id %s, next event %d\n  found: topic id %s", ErrTopicReplaced, k.TopicID, k.Next, s.topicID)
-	case !k.SameEvents(s.asked.Run) || k.From != s.asked.From:
+		return begin, fmt.Errorf("%w; nothing was sent\n  saved: topic id %s, next event %d\n  found: topic id %s", ErrTopicReplaced, k.TopicID, k.Next, s.topicID)
+	case !k.SameEvents(s.asked.Run) || k.NoHeader != s.asked.NoHeader:
 		return begin, fmt.Errorf("%w; nothing was sent\n  saved: %s\n  asked: %s", ErrOtherRun, side(*k), side(s.asked))
 	case s.local > k.Next:
-		return begin, fmt.Errorf("%w: the state directory says next event %d, Kafka's cursor %d", ErrLostData, s.local, k.Next)
+		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d\n  Kafka's cursor: next event %d", ErrLostData, s.local, k.Next)
 	case s.partitions < k.Partitions:
-		return begin, fmt.Errorf("%w: %d, the run began with %d", ErrPartitions, s.partitions, k.Partitions)
+		return begin, fmt.Errorf("%w; nothing was sent\n  saved: %d partitions\n  found: %d", ErrPartitions, k.Partitions, s.partitions)
 	}
 	next := *k
-	next.Schedule, next.Owner, next.Done = s.asked.Schedule, s.asked.Owner, false
+	next.Owner, next.Done = s.asked.Owner, false
 	return next, nil
 }
 
+func held(incarnations uint32) string {
+	if incarnations > 0 {
+		return "holds records of the run"
+	}
+	return "holds no record of the run"
+}
+
 func side(c Cursor) string {
-	return fmt.Sprintf("run %s, seed %d, snapshot %.8s, version %d, next event %d", c.Name, c.Seed, c.Snapshot, c.Format, c.Next)
+	header := "with headers"
+	if c.NoHeader {
+		header = "without headers"
+	}
+	return fmt.Sprintf("run %s, seed %d, snapshot %.8s, version %d, %s, next event %d", c.Name, c.Seed, c.Snapshot, c.Format, header, c.Next)
 }

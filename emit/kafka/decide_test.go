@@ -10,6 +10,8 @@ import (
 // The recovery table of decide, a row each.
 func TestDecide(t *testing.T) {
 	asked := Cursor{Run: core.Run{Name: "a", Snapshot: "s", Seed: 42, Format: 1}, Owner: "me"}
+	restarted := asked
+	restarted.Incarnation = 4
 	at := func(next uint64, change func(*Cursor)) *Cursor {
 		c := asked
 		c.Next, c.TopicID, c.Partitions, c.Owner = next, "T", 6, "another"
@@ -32,18 +34,26 @@ func TestDecide(t *testing.T) {
 		{"the state agrees", situation{kafka: at(7, nil), local: 7}, 7, 0, 6, nil},
 		{"the state is ahead", situation{kafka: at(7, nil), local: 8}, 0, 0, 0, ErrLostData},
 		{"the state alone", situation{local: 8}, 0, 0, 0, ErrNoCursor},
-		{"records alone", situation{records: true}, 0, 0, 0, ErrNoCursor},
+		{"records alone", situation{found: 1}, 0, 0, 0, ErrNoCursor},
 		{"another seed", situation{kafka: at(7, func(c *Cursor) { c.Seed = 1 })}, 0, 0, 0, ErrOtherRun},
 		{"another snapshot", situation{kafka: at(7, func(c *Cursor) { c.Snapshot = "x" })}, 0, 0, 0, ErrOtherRun},
 		{"another format version", situation{kafka: at(7, func(c *Cursor) { c.Format = 2 })}, 0, 0, 0, ErrOtherRun},
 		{"another topic of the name", situation{kafka: at(7, func(c *Cursor) { c.TopicID = "U" })}, 0, 0, 0, ErrTopicReplaced},
 		{"more partitions now", situation{kafka: at(7, nil), partitions: 12}, 7, 0, 6, nil},
 		{"fewer partitions now", situation{kafka: at(7, nil), partitions: 3}, 0, 0, 0, ErrPartitions},
+		{"other headers", situation{kafka: at(7, func(c *Cursor) { c.NoHeader = true })}, 0, 0, 0, ErrOtherRun},
 		{"a restart", situation{kafka: at(7, nil), local: 8, restart: true}, 0, 1, 6, nil},
 		{"a restart into a new topic", situation{kafka: at(7, func(c *Cursor) { c.TopicID, c.Incarnation = "U", 3 }), restart: true}, 0, 4, 6, nil},
+		{"a restart without a cursor", situation{found: 3, local: 8, restart: true}, 0, 3, 6, nil},
+		{"a restart of nothing", situation{restart: true}, 0, 1, 6, nil},
+		{"a restart goes on", situation{kafka: at(7, func(c *Cursor) { c.Incarnation = 4 }), asked: restarted, restart: true}, 7, 4, 6, nil},
+		{"a restart that committed nothing", situation{kafka: at(7, nil), asked: restarted, restart: true}, 0, 4, 6, nil},
 		{"a restart of another seed", situation{kafka: at(7, func(c *Cursor) { c.Seed = 1 }), restart: true}, 0, 1, 6, nil},
 	} {
-		c.asked, c.topicID = asked, "T"
+		c.topicID = "T"
+		if c.asked.Name == "" {
+			c.asked = asked
+		}
 		if c.situation.partitions == 0 {
 			c.situation.partitions = 6
 		}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,11 +17,21 @@ import (
 // recovery that began it to the first error.
 type session struct {
 	*Connection
-	producer *kgo.Client
-	id       int64 // of the producer
-	epoch    int16
-	cursor   Cursor // every event before cursor.Next is committed
+	run                string
+	producer           *kgo.Client
+	id                 int64  // of the producer
+	epoch              int16  // of the last transaction that was begun
+	previous           int64  // the predecessor's producer id, -1 when unknown
+	transactionVersion int16  // of the broker: 2 is KIP-890
+	acknowledged       uint64 // every event before it was said to be committed
+	disconnected       atomic.Bool
+	cursor             Cursor // where recovery found the run
 }
+
+// OnBrokerDisconnect implements kgo.HookBrokerDisconnect: a broker that went
+// away may have lost the end of a transaction although the client, which asked
+// again, was told that all is well.
+func (s *session) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { s.disconnected.Store(true) }
 
 // transactionalID names the run's producer: whoever takes it next fences the
 // one before.
@@ -33,7 +44,7 @@ func openSession(ctx context.Context, c Config, asked Cursor, local uint64) (*se
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Connection: conn}
+	s := &session{Connection: conn, run: asked.Name, previous: -1, acknowledged: local}
 	if err := s.recover(ctx, asked, local); err != nil {
 		s.close()
 		return nil, err
@@ -49,37 +60,100 @@ func (s *session) close() {
 }
 
 func (s *session) recover(ctx context.Context, asked Cursor, local uint64) error {
-	if err := s.awaitOwner(ctx, asked); err != nil {
+	if err := s.awaitOwner(ctx, asked.Owner); err != nil {
 		return err
 	}
-	var err error
-	s.producer, err = kgo.NewClient(append(s.options(),
-		kgo.TransactionalID(transactionalID(s.Topic, asked.Name)), kgo.TransactionTimeout(s.TransactionTimeout),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(2*most))...)
-	if err != nil {
+	if err := s.fence(ctx); err != nil {
 		return err
-	}
-	// This fences any predecessor and ends its open transaction.
-	if s.id, s.epoch, err = s.producer.ProducerID(ctx); err != nil {
-		return fmt.Errorf("begin as transactional id %q: %w", transactionalID(s.Topic, asked.Name), err)
 	}
 	testOnlyFailpoint("afterInit")
-	if err := s.checkHanging(ctx); err != nil {
+	if err := s.settleHanging(ctx); err != nil {
 		return err
 	}
 	sit := situation{local: local, asked: asked, topicID: s.topicID, partitions: s.partitions, restart: s.Restart}
-	if sit.kafka, err = readCursor(ctx, s.Connection, asked.Name); err != nil {
+	var err error
+	if sit.kafka, err = readCursor(ctx, s.Connection, s.run); err != nil {
 		return err
 	}
-	if sit.kafka == nil && !s.Restart {
-		if sit.records, err = s.hasRecords(ctx, asked); err != nil {
+	if sit.kafka == nil && s.topicID != "" {
+		if sit.found, err = s.findIncarnations(ctx, asked); err != nil {
 			return err
 		}
 	}
-	s.cursor, err = decide(sit)
+	if s.cursor, err = decide(sit); err != nil {
+		return err
+	}
+	if s.topicID == "" { // the run begins here
+		if err := s.createTopic(ctx); err != nil {
+			return err
+		}
+		s.cursor.TopicID, s.cursor.Partitions = s.topicID, s.partitions
+	}
 	testOnlyFailpoint("afterRecover")
-	s.Restart = false // a later session of this process goes on
-	return err
+	return nil
+}
+
+// fence begins the producer, which ends the open transaction of any
+// predecessor and shuts it out (KIP-98, InitProducerId).
+func (s *session) fence(ctx context.Context) error {
+	var err error
+	if s.transactionVersion, err = s.readTransactionVersion(ctx); err != nil {
+		return err
+	}
+	// The producer id changes when its epochs are used up. Kafka before 3.0
+	// cannot say it.
+	if d, err := s.admin.DescribeTransactions(ctx, transactionalID(s.Topic, s.run)); err == nil {
+		if t, err := d.On(transactionalID(s.Topic, s.run), nil); err == nil && t.Err == nil {
+			s.previous = t.ProducerID
+		}
+	}
+	s.producer, err = kgo.NewClient(s.options(
+		kgo.WithHooks(s),
+		kgo.TransactionalID(transactionalID(s.Topic, s.run)), kgo.TransactionTimeout(s.TransactionTimeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5*time.Millisecond),
+		kgo.ProducerBatchCompression(s.Compression, kgo.NoCompression()), kgo.ProducerBatchMaxBytes(s.batchBytes),
+		// The lots bound the memory, so that Produce itself never blocks.
+		kgo.MaxBufferedRecords(lots*lotEvents+1))...)
+	if err != nil {
+		return err
+	}
+	if s.id, s.epoch, err = s.producer.ProducerID(ctx); err != nil {
+		return fmt.Errorf("begin as transactional id %q: %w", transactionalID(s.Topic, s.run), err)
+	}
+	return nil
+}
+
+// readTransactionVersion returns the level of the cluster's feature
+// transaction.version, 0 when it does not know it.
+func (s *session) readTransactionVersion(ctx context.Context) (int16, error) {
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, s.client)
+	if err != nil {
+		return 0, fmt.Errorf("ask %v for its versions: %w", s.Brokers, err)
+	}
+	for _, f := range resp.FinalizedFeatures {
+		if f.Name == "transaction.version" {
+			return f.MaxVersionLevel, nil
+		}
+	}
+	return 0, nil
+}
+
+// begin begins a transaction.
+func (s *session) begin(ctx context.Context) error {
+	if s.disconnected.Swap(false) {
+		if err := s.settleHanging(ctx); err != nil {
+			return err
+		}
+	}
+	// With KIP-890 the epoch moves on with every transaction.
+	var err error
+	if s.id, s.epoch, err = s.producer.ProducerID(ctx); err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	if err := s.producer.BeginTransaction(); err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	return nil
 }
 
 // quiet is how long another owner's cursor must stand still before its run is
@@ -88,100 +162,76 @@ const quiet = 30 * time.Second
 
 // awaitOwner waits until another owner's cursor has stood still for long
 // enough. It does so before the producer begins, which would fence that owner.
-func (s *session) awaitOwner(ctx context.Context, asked Cursor) error {
+func (s *session) awaitOwner(ctx context.Context, owner string) error {
 	if s.TakeOver {
 		return nil
 	}
-	first, err := readCursor(ctx, s.Connection, asked.Name)
-	if err != nil || first == nil || first.Owner == asked.Owner || first.Done {
+	first, err := peekCursor(ctx, s.Connection, s.run)
+	if err != nil || first == nil || first.Owner == owner || first.Done {
 		return err
 	}
 	end := time.Now().Add(min(quiet, time.Until(time.UnixMilli(first.Time).Add(quiet))))
 	if time.Now().Before(end) {
-		s.Say("run %s was last driven by %s; waiting %s to see whether it still is", asked.Name, first.Owner, time.Until(end).Round(time.Second))
+		s.Say("run %s was last driven by %s; waiting %s to see whether it still is", s.run, first.Owner, time.Until(end).Round(time.Second))
 	}
 	for time.Now().Before(end) {
 		if err := sleep(ctx, time.Second); err != nil {
 			return err
 		}
-		now, err := readCursor(ctx, s.Connection, asked.Name)
+		now, err := peekCursor(ctx, s.Connection, s.run)
 		if err != nil {
 			return err
 		}
 		if now != nil && now.Time != first.Time {
-			return fmt.Errorf("%w: %s moved the cursor of run %s to event %d; nothing was sent", ErrOtherOwner, now.Owner, asked.Name, now.Next)
+			return fmt.Errorf("%w: %s moved the cursor of run %s to event %d; nothing was sent", ErrOtherOwner, now.Owner, s.run, now.Next)
 		}
 	}
 	return nil
 }
 
-// checkHanging returns ErrHanging when a transaction of this producer is still
-// open although the producer has just begun: the broker has lost its end
-// (KAFKA-20734). To produce on top would end it together with the next one.
-func (s *session) checkHanging(ctx context.Context) error {
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		open, err := s.openTransactions(ctx)
-		if err != nil {
-			s.Say("warning: cannot look for hanging transactions: %v", err)
-			return nil
-		}
-		if len(open) == 0 {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: %v hold an open transaction of producer %d that was ended; nothing was sent", ErrHanging, open, s.id)
-		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
+// maxIncarnations is how many incarnations of a run are looked for.
+const maxIncarnations = 1000
 
-// openTransactions returns the partitions in which this producer has a
-// transaction open, as topic-partition.
-func (s *session) openTransactions(ctx context.Context) ([]string, error) {
-	set := make(kadm.TopicsSet)
-	set.Add(s.Topic)
-	set.Add(s.CursorTopic)
-	producers, err := s.admin.DescribeProducers(ctx, set)
-	if err != nil {
-		return nil, err
-	}
-	var open []string
-	var partitionErr error
-	producers.EachPartition(func(p kadm.DescribedProducersPartition) {
-		if p.Err != nil {
-			partitionErr = p.Err
-		}
-		for _, producer := range p.ActiveProducers {
-			if producer.ProducerID == s.id && producer.CurrentTxnStartOffset >= 0 {
-				open = append(open, fmt.Sprintf("%s-%d", p.Topic, p.Partition))
-			}
-		}
-	})
-	return open, partitionErr
-}
-
-// hasRecords tells whether the topic holds a committed record of the run as it
-// would begin now.
-func (s *session) hasRecords(ctx context.Context, asked Cursor) (bool, error) {
+// findIncarnations returns the latest incarnation of the run of which the topic
+// holds a record, plus 1; 0 when there is none. Without headers every record
+// may be one.
+func (s *session) findIncarnations(ctx context.Context, asked Cursor) (found uint32, err error) {
 	asked.TopicID = s.topicID
-	run := asked.RunID()
-	found := false
-	err := s.readCommitted(ctx, s.Topic, all(s.partitions), func(r *kgo.Record) {
+	incarnations := map[[8]byte]uint32{}
+	for i := range uint32(maxIncarnations) {
+		asked.Incarnation = i
+		incarnations[asked.RunID()] = i + 1
+	}
+	err = s.readCommitted(ctx, s.Topic, all(s.partitions), func(r *kgo.Record) {
 		id, _, ok := ParseHeader(r)
-		found = found || ok && id == run || s.NoHeader
+		if !ok && asked.NoHeader {
+			found = max(found, 1)
+		}
+		found = max(found, incarnations[id])
 	})
 	return found, err
+}
+
+// tellFenced returns ErrFenced for an error that means that another process
+// took over the run, and else the error itself.
+func (s *session) tellFenced(ctx context.Context, err error) error {
+	maybe := errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.OperationNotAttempted)
+	if !maybe || !s.fenced(ctx) {
+		return err
+	}
+	other := "another process"
+	if c, err := peekCursor(ctx, s.Connection, s.run); err == nil && c != nil && c.Owner != s.Owner {
+		other = c.Owner
+	}
+	return fmt.Errorf("%w: run %s is now driven by %s", ErrFenced, s.run, other)
 }
 
 // fenced tells apart what the client reports alike: another producer took the
 // transactional id over, or the transaction timed out. It asks for the
 // producer's own id and epoch again, which only the owner may.
-func (s *session) fenced(ctx context.Context, run string) bool {
+func (s *session) fenced(ctx context.Context) bool {
 	req := kmsg.NewPtrInitProducerIDRequest()
-	req.TransactionalID = kmsg.StringPtr(transactionalID(s.Topic, run))
+	req.TransactionalID = kmsg.StringPtr(transactionalID(s.Topic, s.run))
 	req.TransactionTimeoutMillis = int32(s.TransactionTimeout.Milliseconds())
 	req.ProducerID, req.ProducerEpoch = s.id, s.epoch
 	resp, err := req.RequestWith(ctx, s.client)
