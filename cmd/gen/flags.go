@@ -53,8 +53,19 @@ func targetFlags(segment string) []cli.Flag {
 		&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the events: " + strings.Join(encode.Names(), ", "), Category: catOutput},
 		&cli.StringFlag{Name: "compress", Usage: "`CODEC`: none, gzip, zstd for text; snappy, zstd, none for Parquet; lz4, zstd, snappy, gzip, none for Kafka (default: none, snappy, lz4)", Category: catOutput},
 		&cli.StringFlag{Name: "segment", Value: segment, Usage: "`SIZE` of a file in a directory: events (1000000) or event time (60s)", Category: catOutput},
-		&cli.StringFlag{Name: "run", Usage: "`NAME` of the run (default: seed-SEED)", Category: catRun},
+		runFlag(),
 	}
+}
+
+func runFlag() cli.Flag {
+	return &cli.StringFlag{Name: "run", Usage: "`NAME` of the run (default: seed-SEED)", Category: catRun}
+}
+
+func runName(c *cli.Context) string {
+	if name := c.String("run"); name != "" {
+		return name
+	}
+	return "seed-" + strconv.FormatUint(c.Uint64("seed"), 10)
 }
 
 func countFlag(usage string) cli.Flag {

@@ -41,7 +41,7 @@ func streamCommand(e *env) *cli.Command {
 			case o.to == "-":
 				deliver = toStdout
 			case strings.HasPrefix(o.to, kafka.Scheme):
-				config, err := parseTopic(c, e, o.to, o.state)
+				config, err := parseTopic(c, e, o.to)
 				if err != nil {
 					return err
 				}

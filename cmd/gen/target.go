@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,10 +36,7 @@ type deliverOptions struct {
 }
 
 func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
-	o := deliverOptions{state: c.String("state"), to: c.String("to"), run: c.String("run"), seed: c.Uint64("seed"), isSet: c.IsSet}
-	if o.run == "" {
-		o.run = "seed-" + strconv.FormatUint(o.seed, 10)
-	}
+	o := deliverOptions{state: c.String("state"), to: c.String("to"), run: runName(c), seed: c.Uint64("seed"), isSet: c.IsSet}
 	if o.to == "" || o.state == "" {
 		return o, fmt.Errorf("%w: --to and --state must not be empty", errUsage)
 	}

@@ -31,10 +31,14 @@ func topicFlags() []cli.Flag {
 		&cli.IntFlag{Name: "commit-events", Value: d.CommitEvents, Usage: "commit after `N` events at the latest", Category: catTarget},
 		&cli.StringFlag{Name: "record-time", Value: "wall", Usage: "a record's own `TIME`: wall (the clock) or event; retention deletes by it", Category: catTarget},
 		&cli.BoolFlag{Name: "no-header", Usage: "leave out the header that names each event", Category: catTarget, DisableDefaultText: true},
-		&cli.BoolFlag{Name: "take-over", Usage: "do not wait for another owner of the run to be quiet", Category: catRun, DisableDefaultText: true},
+		takeOverFlag(),
 		&cli.BoolFlag{Name: "end-hanging", Usage: "end a transaction of this run that the broker has lost (KAFKA-20734); wants the right to do so", Category: catRun, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "restart", Usage: "begin the run anew at event 0, as its next incarnation", Category: catRun, DisableDefaultText: true},
 	}...)
+}
+
+func takeOverFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "take-over", Usage: "do not wait for another owner of the run to be quiet", Category: catRun, DisableDefaultText: true}
 }
 
 // clusterFlags are the flags of every command that reaches a Kafka cluster.
@@ -44,14 +48,25 @@ func clusterFlags() []cli.Flag {
 	}
 }
 
-// parseTopic reads the flags of a Kafka target.
-func parseTopic(c *cli.Context, e *env, to, state string) (kafka.Config, error) {
+// parseCluster reads the flags of every command that reaches a Kafka cluster.
+func parseCluster(c *cli.Context, e *env, to string) (kafka.Config, error) {
 	target, err := kafka.ParseTarget(to)
 	if err != nil {
-		return kafka.Config{}, fmt.Errorf("%w: --to: %w", errUsage, err)
+		return kafka.Config{}, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	config := kafka.DefaultConfig(target)
-	config.CursorTopic, config.Partitions, config.Replication = c.String("cursor-topic"), c.Int("partitions"), c.Int("replication")
+	config.CursorTopic, config.Say = c.String("cursor-topic"), e.ui.say
+	config.Owner, err = owner(c.String("state"))
+	return config, err
+}
+
+// parseTopic reads the flags of a Kafka target.
+func parseTopic(c *cli.Context, e *env, to string) (kafka.Config, error) {
+	config, err := parseCluster(c, e, to)
+	if err != nil {
+		return config, err
+	}
+	config.Partitions, config.Replication = c.Int("partitions"), c.Int("replication")
 	config.CommitInterval, config.NoHeader = c.Duration("commit-interval"), c.Bool("no-header")
 	config.CommitEvents, config.EventTime = c.Int("commit-events"), c.String("record-time") == "event"
 	config.TakeOver, config.Restart, config.EndHanging = c.Bool("take-over"), c.Bool("restart"), c.Bool("end-hanging")
@@ -72,19 +87,15 @@ func parseTopic(c *cli.Context, e *env, to, state string) (kafka.Config, error) 
 	case config.CommitInterval < 0 || config.CommitInterval > 10*time.Second:
 		return config, fmt.Errorf("%w: --commit-interval %s: want 0s to 10s", errUsage, config.CommitInterval)
 	}
-	config.Say = e.ui.say
-	config.Owner, err = owner(state)
-	return config, err
+	return config, nil
 }
 
 // connect reaches a topic for reading. It gives up after ten seconds.
 func connect(ctx context.Context, e *env, c *cli.Context, to string) (*kafka.Connection, error) {
-	target, err := kafka.ParseTarget(to)
+	config, err := parseCluster(c, e, to)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUsage, err)
+		return nil, err
 	}
-	config := kafka.DefaultConfig(target)
-	config.CursorTopic, config.Say = c.String("cursor-topic"), e.ui.say
 	return reach(ctx, config, false)
 }
 
@@ -225,15 +236,38 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 
 // topicTrouble adds the way out to an error of a delivery.
 func topicTrouble(err error, config kafka.Config) error {
+	repair := func(way string) string { return "gen repair --run NAME --" + way + " " + config.Target.String() }
+	var hanging *kafka.HangingError
 	switch {
 	case err == nil, isStop(err):
 		return err
+	case errors.As(err, &hanging):
+		return withHint(err, hangingHint(hanging, config))
 	case errors.Is(err, kafka.ErrOtherRun):
 		return withHint(err, "go on with the saved values, start another run with --run NAME, or begin anew with --restart")
-	case errors.Is(err, kafka.ErrTopicReplaced), errors.Is(err, kafka.ErrNoCursor):
-		return withHint(err, "nothing was sent; begin the run anew with --restart")
+	case errors.Is(err, kafka.ErrNoCursor):
+		return withHint(err, repair("from-topic")+" reads it from the records; --restart begins the run anew")
+	case errors.Is(err, kafka.ErrLostData):
+		return withHint(err, repair("accept-broker")+" goes on from there")
+	case errors.Is(err, kafka.ErrHoles):
+		return withHint(err, repair("from-topic")+" when the cursor alone was lost; else gen verify names what is missing, and --restart begins the run anew")
+	case errors.Is(err, kafka.ErrTopicReplaced), errors.Is(err, kafka.ErrPartitions):
+		return withHint(err, "begin the run anew with --restart")
 	case errors.Is(err, kafka.ErrOtherOwner):
 		return withHint(err, "stop it first; --take-over fences it")
 	}
 	return fmt.Errorf("%s: %w", strings.Join(config.Brokers, ","), err)
+}
+
+// hangingHint says how a hanging transaction is ended, by whoever has the right.
+func hangingHint(h *kafka.HangingError, config kafka.Config) string {
+	hint := fmt.Sprintf("gen repair --run %s --end-hanging --yes %s, or gen stream with --end-hanging", h.Run, config.Target)
+	if h.Err == nil || h.Commit {
+		return hint
+	}
+	for _, o := range h.Open {
+		hint += fmt.Sprintf("\nby hand: kafka-transactions.sh --bootstrap-server %s abort --topic %s --partition %d --start-offset %d",
+			strings.Join(config.Brokers, ","), o.Topic, o.Partition, o.Start)
+	}
+	return hint
 }

@@ -68,7 +68,7 @@ func (u *ui) failure(err error, code int) {
 	}
 	u.line("gen: %s", strings.ReplaceAll(message, "\n", "\ngen: "))
 	if hint != "" {
-		u.line("gen: hint: %s", hint)
+		u.line("gen: hint: %s", strings.ReplaceAll(hint, "\n", "\ngen:   "))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gen/core"
@@ -43,6 +44,32 @@ func key(topic, run string) []byte { return []byte(topic + "/" + run + "/" + onl
 func (c Cursor) RunID() [8]byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s\n%d\n%d\n", c.TopicID, c.Name, c.Incarnation, c.Snapshot, c.Seed, c.Format))
 	return [8]byte(sum[:8])
+}
+
+// maxIncarnations is how many incarnations of a run are looked for.
+const maxIncarnations = 1000
+
+// incarnations returns the run ids of the run's incarnations.
+func (c Cursor) incarnations() map[[8]byte]uint32 {
+	ids := make(map[[8]byte]uint32, maxIncarnations)
+	for i := range uint32(maxIncarnations) {
+		c.Incarnation = i
+		ids[c.RunID()] = i
+	}
+	return ids
+}
+
+// record returns the record that keeps the cursor.
+func (c Cursor) record(conn *Connection) (*kgo.Record, error) {
+	c.Time = time.Now().UnixMilli()
+	value, err := json.Marshal(c)
+	k := key(conn.Topic, c.Name)
+	return &kgo.Record{Topic: conn.CursorTopic, Partition: cursorPartition(k, conn.cursorPartitions), Key: k, Value: value}, err
+}
+
+// nexts returns the cursors of partitions that all stand at one event.
+func nexts(next uint64, partitions int) []uint64 {
+	return slices.Repeat([]uint64{next}, partitions)
 }
 
 // ParseHeader returns the run and the event that a record's header names.

@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -253,18 +252,13 @@ func (d *Delivery) produce(ctx, late context.Context, s *session, f *feed, due u
 // produceCursor sends the cursor that stands before event to.
 func (d *Delivery) produceCursor(ctx context.Context, s *session, f *feed, to uint64) (Cursor, error) {
 	next := d.cursor
-	next.Next, next.Done, next.Time = to, to == d.End, time.Now().UnixMilli()
-	next.Nexts = make([]uint64, next.Partitions)
-	for p := range next.Nexts {
-		next.Nexts[p] = to
-	}
-	value, err := json.Marshal(next)
+	next.Next, next.Nexts, next.Done = to, nexts(to, next.Partitions), to == d.End
+	record, err := next.record(s.Connection)
 	if err != nil {
 		return next, err
 	}
-	k := key(d.Topic, next.Name)
 	f.acks.open.Add(1)
-	s.producer.Produce(ctx, &kgo.Record{Topic: d.CursorTopic, Partition: cursorPartition(k, s.cursorPartitions), Key: k, Value: value}, f.acks.done)
+	s.producer.Produce(ctx, record, f.acks.done)
 	return next, nil
 }
 

@@ -189,25 +189,20 @@ func (s *session) awaitOwner(ctx context.Context, owner string) error {
 	return nil
 }
 
-// maxIncarnations is how many incarnations of a run are looked for.
-const maxIncarnations = 1000
-
 // findIncarnations returns the latest incarnation of the run of which the topic
 // holds a record, plus 1; 0 when there is none. Without headers every record
 // may be one.
 func (s *session) findIncarnations(ctx context.Context, asked Cursor) (found uint32, err error) {
 	asked.TopicID = s.topicID
-	incarnations := map[[8]byte]uint32{}
-	for i := range uint32(maxIncarnations) {
-		asked.Incarnation = i
-		incarnations[asked.RunID()] = i + 1
-	}
+	ids := asked.incarnations()
 	err = s.readCommitted(ctx, s.Topic, all(s.partitions), func(r *kgo.Record) {
-		id, _, ok := ParseHeader(r)
-		if !ok && asked.NoHeader {
+		if id, _, ok := ParseHeader(r); ok {
+			if i, known := ids[id]; known {
+				found = max(found, i+1)
+			}
+		} else if asked.NoHeader {
 			found = max(found, 1)
 		}
-		found = max(found, incarnations[id])
 	})
 	return found, err
 }
