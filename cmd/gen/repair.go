@@ -164,11 +164,11 @@ func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptio
 }
 
 func repairFromTopic(ctx context.Context, job *repairJob) (repairAnswer, error) {
-	make := job.PlanFromTopic
+	read := job.PlanFromTopic
 	if job.act {
-		make = job.FromTopic
+		read = job.FromTopic
 	}
-	c, err := make(ctx)
+	c, err := read(ctx)
 	if err != nil {
 		return repairAnswer{}, err
 	}

@@ -236,7 +236,7 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 
 // topicTrouble adds the way out to an error of a delivery.
 func topicTrouble(err error, config kafka.Config) error {
-	repair := func(way string) string { return "gen repair --run NAME --" + way + " " + config.Target.String() }
+	repair := func(way string) string { return "gen repair --run NAME --" + way + " " + config.String() }
 	var hanging *kafka.HangingError
 	switch {
 	case err == nil, isStop(err):

@@ -39,7 +39,7 @@ type Config struct {
 // DefaultConfig returns the settings for a target.
 func DefaultConfig(t Target) Config {
 	return Config{
-		Target: t, CursorTopic: "gen.cursors", Compression: kgo.Lz4Compression(),
+		Target: t, CursorTopic: "gen.cursors", Compression: kgo.SnappyCompression(),
 		CommitInterval: 50 * time.Millisecond, CommitEvents: 1_000_000, TransactionTimeout: 30 * time.Second,
 		Say: func(string, ...any) {},
 	}
@@ -126,7 +126,10 @@ func (conn *Connection) load(ctx context.Context, create bool) error {
 		}
 	}
 	for _, name := range []string{conn.Topic, conn.CursorTopic} {
-		if err := meta.Topics[name].Err; err != nil && !(create && name == conn.Topic && isMissing(meta, name)) {
+		if create && name == conn.Topic && isMissing(meta, name) {
+			continue
+		}
+		if err := meta.Topics[name].Err; err != nil {
 			return fmt.Errorf("topic %q on %v: %w", name, conn.Brokers, err)
 		}
 	}
@@ -213,7 +216,7 @@ func (conn *Connection) awaitTopic(ctx context.Context, name string) (kadm.Metad
 // cursor topic that would lose cursors to retention, and notes how large a batch
 // may be.
 func (conn *Connection) checkConfigs(ctx context.Context) error {
-	conn.batchBytes = 1_000_000 // below the default of max.message.bytes
+	conn.batchBytes = 128 << 10 // smaller requests keep client and broker both at work
 	names := []string{conn.CursorTopic}
 	if conn.topicID != "" {
 		names = append(names, conn.Topic)

@@ -236,7 +236,11 @@ func (d *Delivery) produce(ctx, late context.Context, s *session, f *feed, due u
 			return to, err
 		}
 		f.acks.open.Add(int64(len(records)))
+		now := time.Now()
 		for i := range records {
+			if !d.EventTime {
+				records[i].Timestamp = now
+			}
 			s.producer.Produce(late, &records[i], lot.promise)
 			if i == 0 && to == d.cursor.Next {
 				testOnlyFailpoint("afterFirstProduce")

@@ -50,7 +50,7 @@ func (conn *Connection) openTransactions(ctx context.Context) ([]OpenTransaction
 		}
 		for _, a := range p.ActiveProducers.Sorted() {
 			if a.CurrentTxnStartOffset >= 0 {
-				open = append(open, OpenTransaction{p.Topic, p.Partition, a.ProducerID, int16(a.ProducerEpoch), a.CoordinatorEpoch, a.CurrentTxnStartOffset})
+				open = append(open, OpenTransaction{p.Topic, p.Partition, a.ProducerID, a.ProducerEpoch, a.CoordinatorEpoch, a.CurrentTxnStartOffset})
 			}
 		}
 	}
