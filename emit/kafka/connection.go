@@ -34,6 +34,8 @@ type Config struct {
 	Restart            bool   // begin the run anew
 	EndHanging         bool   // end a transaction of this run that the broker has lost
 	Say                func(format string, args ...any)
+
+	again bool // the process has driven the run before
 }
 
 // DefaultConfig returns the settings for a target.

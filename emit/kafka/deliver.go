@@ -36,7 +36,6 @@ type Delivery struct {
 	Events *atomic.Uint64
 
 	cursor     Cursor
-	begun      bool
 	pacer      *pace.Pacer
 	commitCost time.Duration // of the last transaction: from its last record to its end
 	outage     outage
@@ -61,7 +60,7 @@ func (d *Delivery) Deliver(ctx context.Context) (Cursor, error) {
 			return d.cursor, nil
 		case ctx.Err() != nil:
 			return d.cursor, ctx.Err()
-		case fatal(err), !d.begun && time.Now().After(giveUp):
+		case fatal(err), !d.again && time.Now().After(giveUp):
 			return d.cursor, err
 		}
 		d.outage.failed(err)
@@ -80,7 +79,7 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 	defer s.close()
 	d.cursor = s.cursor
 	asked.Incarnation = s.cursor.Incarnation // a later session restarts nothing
-	if !d.begun {
+	if !d.again {
 		if err := d.begin(); err != nil {
 			return fmt.Errorf("%w: %w", errBegin, err)
 		}
@@ -99,7 +98,7 @@ func (d *Delivery) begin() error {
 		d.Sequence = &core.Sequence{Snapshot: d.Sequence.Snapshot, Seed: d.Sequence.Seed, Schedule: schedule}
 		d.End = end
 	}
-	d.begun = true
+	d.again = true
 	if d.Begun != nil {
 		d.Begun(d.cursor)
 	}

@@ -162,13 +162,20 @@ const quiet = 30 * time.Second
 
 // awaitOwner waits until another owner's cursor has stood still for long
 // enough. It does so before the producer begins, which would fence that owner.
+// A process that has lost its run to another one does not take it back.
 func (s *session) awaitOwner(ctx context.Context, owner string) error {
-	if s.TakeOver {
+	if s.TakeOver && !s.again {
 		return nil
 	}
 	first, err := peekCursor(ctx, s.Connection, s.run)
-	if err != nil || first == nil || first.Owner == owner || first.Done {
+	if err != nil || first == nil || first.Owner == owner {
 		return err
+	}
+	if s.again {
+		return fencedBy(s.run, first.Owner)
+	}
+	if first.Done {
+		return nil
 	}
 	end := time.Now().Add(min(quiet, time.Until(time.UnixMilli(first.Time).Add(quiet))))
 	if time.Now().Before(end) {
@@ -207,18 +214,23 @@ func (s *session) findIncarnations(ctx context.Context, asked Cursor) (found uin
 	return found, err
 }
 
-// tellFenced returns ErrFenced for an error that means that another process
-// took over the run, and else the error itself.
+// tellFenced returns ErrFenced when another process took over the run, and else
+// the error of the transaction itself: the client has many for that one.
 func (s *session) tellFenced(ctx context.Context, err error) error {
-	maybe := errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.OperationNotAttempted)
-	if !maybe || !s.fenced(ctx) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if !s.fenced(ctx) {
 		return err
 	}
 	other := "another process"
 	if c, err := peekCursor(ctx, s.Connection, s.run); err == nil && c != nil && c.Owner != s.Owner {
 		other = c.Owner
 	}
-	return fmt.Errorf("%w: run %s is now driven by %s", ErrFenced, s.run, other)
+	return fencedBy(s.run, other)
+}
+
+func fencedBy(run, other string) error {
+	return fmt.Errorf("%w: run %s is now driven by %s", ErrFenced, run, other)
 }
 
 // fenced tells apart what the client reports alike: another producer took the
