@@ -222,11 +222,14 @@ func (s *session) tellFenced(ctx context.Context, err error) error {
 	if !s.fenced(ctx) {
 		return err
 	}
-	other := "another process"
-	if c, err := peekCursor(ctx, s.Connection, s.run); err == nil && c != nil && c.Owner != s.Owner {
-		other = c.Owner
+	// The other one is named by its first commit.
+	for ctx.Err() == nil {
+		if c, err := peekCursor(ctx, s.Connection, s.run); err == nil && c != nil && c.Owner != s.Owner {
+			return fencedBy(s.run, c.Owner)
+		}
+		_ = sleep(ctx, 100*time.Millisecond) // the loop sees the end
 	}
-	return fencedBy(s.run, other)
+	return fencedBy(s.run, "another process")
 }
 
 func fencedBy(run, other string) error {
