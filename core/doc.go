@@ -36,12 +36,29 @@
 //  6. y = w3 >> 33, in [0, 2^31). The rating in half stars is 1 + the number
 //     of j with Below[a][j] <= y.
 //  7. The time in epoch milliseconds is that of the schedule. Its last segment
-//     with From <= n gives, at a rate of Num/Den events per second in lowest
-//     terms, Start + floor((n - From) * 1000 * Den / Num).
+//     with From <= n gives Start + at(n - From); for a rate of Num/Den events
+//     per second in lowest terms, at(k) = floor(k * 1000 * Den / Num).
 //
 // The row of an event is {"userId":u,"movieId":m,"rating":r,"timestamp":t}
 // with the rating in stars and one decimal, and its key in Kafka the decimal
 // userId, which also decides the partition: see Partition.
+//
+// # Stages and random arrivals
+//
+// Stages are stretches of D ms in which the rate goes linearly from one value to
+// another, once or over and over. L is the least common denominator of all their
+// rates; a0 and a1 are L times a stage's first and last rate; the stage holds
+// (a0 + a1) * D units of area. A place on the area, counted from the first
+// stage, in units, lies in round r and stage i, at the area A from the stage's
+// beginning, such that 0 <= A < (a0 + a1) * D. Its time is that of the stage's
+// beginning plus the largest whole x with 2*a0*x*D + (a1-a0)*x*x <= A*D. Even
+// arrival k lies at the place 2000*L*k.
+//
+// Random arrivals have a seed and the rate of stages; a rate alone is one stage
+// of 1000 ms, repeated. Arrival k = 1024*b + j, j < 1024, lies at the place
+// 2000*L*1024*b + floor(2000*L*1024 * u / 2^32), where u is the j-th, from 0 on,
+// in ascending order of the 1024 32-bit halves of the words of Philox4x64-10
+// for the key (seed, 4) and the counters (b, i, 0, 0), i = 0 to 127.
 //
 // # Compiling the profile seed
 //
@@ -81,8 +98,9 @@
 //
 // # Caveats
 //
-// Arrivals are even: the n-th event comes exactly when the rate says. Two
-// events of one user may fall on one movie (2% of a million events do), as in
+// Random arrivals are a Poisson process given that each stretch of 1,024 events
+// holds so many: counts over longer stretches vary less than those of a free one.
+// Two events of one user may fall on one movie (2% of a million events do), as in
 // the platform's formulas.
 //
 // # Why

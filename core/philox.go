@@ -12,6 +12,7 @@ const (
 	LaneEvent      Lane = 1 // event n: counter (n, 0, 0, 0)
 	LanePreference Lane = 2 // a user's genre weights: counter (user, genre, attempt, 0)
 	LaneCatalogue  Lane = 3 // the built-in catalogue
+	LaneArrival    Lane = 4 // Poisson arrivals: counter (block, index, 0, 0)
 )
 
 // Multipliers and key increments of Philox4x64 (Salmon, Moraes, Dror, Shaw:

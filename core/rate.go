@@ -68,6 +68,9 @@ func (r Rate) String() string {
 	return fmt.Sprintf("%d/%d", r.Num, r.Den)
 }
 
+// PerSecond returns the rate as a number to look at.
+func (r Rate) PerSecond() float64 { return float64(r.Num) / float64(r.Den) }
+
 func (Rate) kind() string { return "rate" }
 
 // at returns floor(k * 1000 * Den / Num), the millisecond of arrival k,

@@ -30,16 +30,18 @@ type Shape interface {
 	at(k uint64) int64
 	count(ms int64) uint64
 	fill(dst []Event, k uint64, start int64)
-	kind() string   // its key in shapes
-	String() string // what shapes[kind] reads
+	kind() string   // the first word of its record
+	String() string // what stands behind that word
 }
 
-// shapes reads each kind of shape from its text.
-var shapes = map[string]func(string) (Shape, error){
-	"rate": func(s string) (Shape, error) { return asShape(ParseRate(s)) },
+// evenShapes reads each kind of shape from its text, but for random arrivals,
+// which are made of one of these.
+var evenShapes = map[string]func(string) (Shape, error){
+	"rate":   func(s string) (Shape, error) { return asShape(ParseRate(s)) },
+	"stages": func(s string) (Shape, error) { return asShape(ParseStages(s)) },
 }
 
-func asShape(r Rate, err error) (Shape, error) { return r, err }
+func asShape[S Shape](s S, err error) (Shape, error) { return s, err }
 
 // Segment is a part of a schedule: event From+k happens at Start + Shape.at(k).
 type Segment struct {
@@ -51,6 +53,24 @@ type Segment struct {
 // SameShape tells whether both shapes give every arrival the same time: they
 // are recorded alike. It is == for shapes that hold what == cannot compare.
 func SameShape(a, b Shape) bool { return a.kind() == b.kind() && a.String() == b.String() }
+
+// Peak returns the highest rate of a shape, in events per second: what its even
+// arrivals reach.
+func Peak(s Shape) float64 {
+	switch s := s.(type) {
+	case *Poisson:
+		return Peak(s.rate)
+	case *Stages:
+		peak := 0.0
+		for _, g := range s.list {
+			peak = max(peak, g.From.PerSecond(), g.To.PerSecond())
+		}
+		return peak
+	case Rate:
+		return s.PerSecond()
+	}
+	return 0
+}
 
 // Schedule gives each event its time. The zero value is not a schedule: it can
 // be compared and recorded, but methods that need a time panic.
@@ -160,7 +180,10 @@ func (s *Schedule) UnmarshalJSON(data []byte) error {
 // parseShape reads the kind of a shape, a space and its text.
 func parseShape(s string) (Shape, error) {
 	name, value, _ := strings.Cut(s, " ")
-	parse, ok := shapes[name]
+	parse, ok := evenShapes[name]
+	if name == "poisson" {
+		parse, ok = parsePoisson, true
+	}
 	if !ok {
 		return nil, fmt.Errorf("unknown shape %q", s)
 	}

@@ -40,14 +40,36 @@ func drawSchedule(t *rapid.T) Schedule {
 		}
 		return r
 	})
-	s := ConstantSchedule(rapid.Int64Range(0, 4e12).Draw(t, "start"), rate.Draw(t, "rate"))
+	shape := rapid.Custom(func(t *rapid.T) Shape {
+		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		case 0:
+			return rate.Draw(t, "rate")
+		case 1:
+			return drawStages(t)
+		case 2:
+			return mustPoisson(t, rapid.Uint64().Draw(t, "seed"), drawStages(t))
+		default:
+			return mustPoisson(t, rapid.Uint64().Draw(t, "seed"), rate.Draw(t, "rate"))
+		}
+	})
+	s := Schedule{[]Segment{{0, rapid.Int64Range(0, 4e12).Draw(t, "start"), shape.Draw(t, "shape")}}}
 	from := uint64(0)
 	for range rapid.IntRange(0, 3).Draw(t, "more") {
 		from += rapid.Uint64Range(1, 1e9).Draw(t, "events")
-		s = s.Then(from, s.At(from)+rapid.Int64Range(-5, 1e9).Draw(t, "gap"), rate.Draw(t, "rate"))
+		s = s.Then(from, s.At(from)+rapid.Int64Range(-5, 1e9).Draw(t, "gap"), shape.Draw(t, "shape"))
 	}
 	return s
 }
+
+func mustPoisson(t fatal, seed uint64, rate Shape) *Poisson {
+	p, err := NewPoisson(seed, rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+type fatal interface{ Fatal(...any) }
 
 func TestScheduleIsMonotoneAndInvertible(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -113,6 +135,9 @@ func TestScheduleRecordsThatAreRefused(t *testing.T) {
 		"no segments":           "[]",
 		"event 0 missing":       `[{"from":1,"start":0,"shape":"rate 50"}]`,
 		"an unknown shape":      `[{"from":0,"start":0,"shape":"wave 3"}]`,
+		"stages without end":    `[{"from":0,"start":0,"shape":"stages 10m 50, repeat, 5m 20"}]`,
+		"poisson of poisson":    `[{"from":0,"start":0,"shape":"poisson 1 poisson 1 rate 50"}]`,
+		"poisson without seed":  `[{"from":0,"start":0,"shape":"poisson rate 50"}]`,
 		"a rate of 0":           `[{"from":0,"start":0,"shape":"rate 0"}]`,
 		"event 0 twice":         `[{"from":0,"start":0,"shape":"rate 1"},{"from":0,"start":5,"shape":"rate 1"}]`,
 		"events too many":       `[{"from":0,"start":0,"shape":"rate 1000"},{"from":9007199254740993,"start":9007199254740992,"shape":"rate 1"}]`,
@@ -124,7 +149,7 @@ func TestScheduleRecordsThatAreRefused(t *testing.T) {
 	} {
 		var s Schedule
 		err := s.UnmarshalJSON([]byte(text))
-		if !errors.Is(err, ErrSchedule) || errors.Is(err, ErrRate) {
+		if !errors.Is(err, ErrSchedule) || errors.Is(err, ErrRate) || errors.Is(err, ErrStages) {
 			t.Errorf("%s: %s reads as %v, %v, want ErrSchedule alone", name, text, s, err)
 		}
 	}

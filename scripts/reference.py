@@ -14,7 +14,7 @@ Event n of a seed is one block of Philox4x64-10: w0..w3 of the counter
     movie   number (high 64 bits of w2 * movies) of the genre, by movieId
     rating  1 + the number of the affinity's thresholds <= w3 >> 33, in half
             stars; affinity = the user's weights summed over the movie's genres
-    time    start + floor(n * 1000 / rate) milliseconds
+    time    start + floor(n * 1000 / rate) milliseconds; other schedules: schedule.py
 """
 
 import argparse
@@ -25,6 +25,8 @@ import sys
 from fractions import Fraction
 
 import numpy as np
+
+import schedule
 
 LANE_EVENT = 1
 WEIGHT_SUM = 1024
@@ -191,7 +193,11 @@ def chunks(tables, options):
     """Yields user ids, movie ids, half stars and times, a chunk at a time."""
     for first in range(options.first, options.first + options.count, CHUNK):
         count = min(CHUNK, options.first + options.count - first)
-        yield *events(tables, options.seed, first, count), times(options.start, options.rate, first, count)
+        if options.schedule:
+            time = np.array(schedule.times(options.schedule, first, count), np.int64)
+        else:
+            time = times(options.start, options.rate, first, count)
+        yield *events(tables, options.seed, first, count), time
 
 
 def write_rows(parts, out):
@@ -228,14 +234,12 @@ def whole(low, high):
     return parse
 
 
-def parse_rate(text):
+def rate(text):
     """Reads events per second, "50", "0.5", "1/3", or "90/m", "20/h", "5/d"."""
-    number, slash, unit = text.partition("/")
-    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(unit) or Fraction(unit if slash else "1")
-    rate = Fraction(number) / seconds
-    if rate <= 0 or max(rate.numerator, rate.denominator) > 10**9:
+    value = schedule.parse_rate(text)
+    if value <= 0 or max(value.numerator, value.denominator) > 10**9:
         raise argparse.ArgumentTypeError(f"{text} is not above 0, or a term passes 10^9")
-    return rate
+    return value
 
 
 def parse_start(text):
@@ -256,9 +260,10 @@ def parse_options(argv):
     p.add_argument("--seed", type=whole(0, 2**64 - 1), default=42, help="of the events (default %(default)s)")
     p.add_argument("--from", type=whole(0, 2**53), default=0, dest="first", metavar="N", help="first event (default 0)")
     p.add_argument("--count", type=whole(1, 2**53), required=True, metavar="N", help="number of events")
-    p.add_argument("--rate", type=parse_rate, default="50", help="events per second: 50, 0.5, 1/3 (default %(default)s)")
+    p.add_argument("--rate", type=rate, default="50", help="events per second: 50, 0.5, 1/3 (default %(default)s)")
     p.add_argument("--start", type=parse_start, default="2025-01-01T00:00:00Z",
                    help="ISO 8601 or epoch ms of event 0 (default %(default)s)")
+    p.add_argument("--schedule", type=json.loads, metavar="JSON", help="as gen records it, instead of --rate and --start")
     p.add_argument("--summary", action="store_true", help="write totals as one JSON object instead of the rows")
     return p.parse_args(argv)
 

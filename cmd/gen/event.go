@@ -35,14 +35,14 @@ func eventCommand(e *env) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := endOf(o.schedule(), n, 1); err != nil {
+			if _, err := endOf(o.fresh, n, 1); err != nil {
 				return err
 			}
 			snapshot, err := openSnapshot(e, c.String("state"))
 			if err != nil {
 				return err
 			}
-			seq := &core.Sequence{Snapshot: snapshot, Seed: c.Uint64("seed"), Schedule: o.schedule()}
+			seq := &core.Sequence{Snapshot: snapshot, Seed: c.Uint64("seed"), Schedule: o.fresh}
 			return e.answer(c.Bool("json"), explain(seq, n, partitions))
 		},
 	}

@@ -43,7 +43,7 @@ func exitCode(err, cause error) int {
 		return exitDone
 	case errors.Is(err, errFindings):
 		return exitFindings
-	case errors.Is(err, errUsage), errors.Is(err, files.ErrScheme), errors.Is(err, core.ErrParams), errors.Is(err, core.ErrRate), errors.As(err, &library):
+	case errors.Is(err, errUsage), errors.Is(err, files.ErrScheme), errors.Is(err, core.ErrParams), errors.Is(err, core.ErrRate), errors.Is(err, core.ErrStages), errors.Is(err, core.ErrArrivals), errors.As(err, &library):
 		return exitUsage
 	case isMismatch(err):
 		return exitMismatch

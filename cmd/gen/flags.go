@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -43,6 +45,9 @@ func sequenceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.Uint64Flag{Name: "seed", Value: 42, Base: 10, Usage: "`SEED` of the events", Category: catSequence},
 		&cli.StringFlag{Name: "rate", Value: "50", Usage: "`RATE` in events per second of event time, e.g. 50, 0.5, 1/3, or per minute, hour, day: 90/m, 20/h, 5/d", Category: catSequence},
+		&cli.StringFlag{Name: "load", Usage: "`SCENARIO` instead of one rate: " + strings.Join(core.Loads(), ", ") + ", or a file of stages, a line each: 10m 50, or 10m 50..200; a day's mean is --rate", Category: catSequence},
+		&cli.StringFlag{Name: "arrivals", Usage: "`KIND` of arrivals: even, or poisson (random) at that rate (default: even)", Category: catSequence},
+		&cli.StringFlag{Name: "schedule", Usage: "recorded schedule as `JSON`, as gen inspect prints it, instead of all these", Category: catSequence},
 		&cli.StringFlag{Name: "start", Value: defaultStart, Usage: "event `TIME` of event 0: a date, RFC 3339, epoch milliseconds, or now", Category: catSequence},
 	}
 }
@@ -109,22 +114,34 @@ func rangeOptions(c *cli.Context) (from, count uint64, err error) {
 	return from, count, nil
 }
 
-// scheduleOptions are the flags of event time; nil stands for a flag that was
-// not given.
+// scheduleOptions are the flags of event time; nil and "" stand for a flag that
+// was not given.
 type scheduleOptions struct {
 	rate     *core.Rate
-	start    *int64 // epoch ms
+	load     string       // a name of core.Loads
+	stages   *core.Stages // of a file
+	arrivals string       // even or poisson
+	seed     uint64       // of random arrivals
+	start    *int64       // epoch ms
 	startNow bool
+	recorded *core.Schedule // --schedule: instead of all these
+	fresh    core.Schedule  // what they ask for from event 0 on
 }
 
-func parseSchedule(c *cli.Context, now func() time.Time) (scheduleOptions, error) {
-	var o scheduleOptions
+func parseSchedule(c *cli.Context, now func() time.Time) (o scheduleOptions, err error) {
+	o.seed, o.arrivals = c.Uint64("seed"), c.String("arrivals")
 	if c.IsSet("rate") {
 		rate, err := core.ParseRate(c.String("rate"))
 		if err != nil {
 			return o, fmt.Errorf("--rate: %w", err)
 		}
 		o.rate = &rate
+	}
+	if err := o.parseLoad(c.String("load")); err != nil {
+		return o, err
+	}
+	if !slices.Contains([]string{"", "even", "poisson"}, o.arrivals) {
+		return o, fmt.Errorf("%w: --arrivals %q: want even or poisson", errUsage, o.arrivals)
 	}
 	if c.IsSet("start") {
 		start, isNow, err := parseStart(c.String("start"), now)
@@ -133,7 +150,78 @@ func parseSchedule(c *cli.Context, now func() time.Time) (scheduleOptions, error
 		}
 		o.start, o.startNow = &start, isNow
 	}
-	return o, nil
+	if c.IsSet("schedule") {
+		for _, other := range []string{"rate", "load", "arrivals", "start"} {
+			if c.IsSet(other) {
+				return o, fmt.Errorf("%w: --schedule and --%s: one of both", errUsage, other)
+			}
+		}
+		o.recorded = new(core.Schedule)
+		if err := json.Unmarshal([]byte(c.String("schedule")), o.recorded); err != nil {
+			return o, fmt.Errorf("%w: --schedule: %w", errUsage, err)
+		}
+	}
+	o.fresh, err = o.freshSchedule()
+	return o, err
+}
+
+// freshSchedule returns the schedule that the flags ask for from event 0 on.
+func (o scheduleOptions) freshSchedule() (core.Schedule, error) {
+	if o.recorded != nil {
+		return *o.recorded, nil
+	}
+	start, _, _ := parseStart(defaultStart, nil) // a constant
+	if o.start != nil {
+		start = *o.start
+	}
+	shape, err := o.shapeLike(core.Rate{Num: 50, Den: 1}, start)
+	return core.Schedule{Segments: []core.Segment{{Start: start, Shape: shape}}}, err
+}
+
+// parseLoad reads --load: a name, or a file of stages.
+func (o *scheduleOptions) parseLoad(load string) error {
+	if load == "" || slices.Contains(core.Loads(), load) {
+		o.load = load
+		return nil
+	}
+	text, err := os.ReadFile(load)
+	if err != nil {
+		return withHint(fmt.Errorf("%w: --load %s: no such scenario and no such file: %w", errUsage, load, err), "the scenarios are "+strings.Join(core.Loads(), ", "))
+	}
+	if o.rate != nil {
+		return fmt.Errorf("%w: --load %s and --rate: the file has the rates", errUsage, load)
+	}
+	if o.stages, err = core.ParseStages(string(text)); err != nil {
+		return withHint(fmt.Errorf("%w: --load %s: %w", errUsage, load, err), "a line is a time and a rate, 10m 50, or a ramp, 10m 50..200; a last line may be repeat")
+	}
+	return nil
+}
+
+// shapeLike returns the arrivals that the flags ask for from start (epoch ms) on,
+// and what they do not say as in another shape.
+func (o scheduleOptions) shapeLike(last core.Shape, start int64) (shape core.Shape, err error) {
+	random, isRandom := last.(*core.Poisson)
+	if shape = last; isRandom {
+		shape = random.Rate()
+	}
+	switch {
+	case o.stages != nil:
+		shape = o.stages
+	case o.load != "":
+		if shape, err = core.Load(o.load, o.rate, start); err != nil {
+			return nil, fmt.Errorf("--load %s: %w", o.load, err)
+		}
+	case o.rate != nil:
+		shape = *o.rate
+	}
+	if o.arrivals == "poisson" || o.arrivals == "" && isRandom {
+		poisson, err := core.NewPoisson(o.seed, shape)
+		if err != nil {
+			return nil, fmt.Errorf("--arrivals poisson: %w", err)
+		}
+		return poisson, nil
+	}
+	return shape, nil
 }
 
 // parseStart reads a time: "now", epoch milliseconds, a date, RFC 3339.
@@ -152,44 +240,56 @@ func parseStart(s string, now func() time.Time) (ms int64, isNow bool, err error
 	return 0, false, fmt.Errorf("%w: --start %q: want now, a date (2025-01-01), RFC 3339 (2025-01-01T00:00:00Z) or epoch milliseconds, from 1970 to 9999", errUsage, s)
 }
 
-// schedule returns the schedule that the flags ask for from event 0 on.
-func (o scheduleOptions) schedule() core.Schedule {
-	rate := core.Rate{Num: 50, Den: 1}
-	if o.rate != nil {
-		rate = *o.rate
-	}
-	start, _, _ := parseStart(defaultStart, nil) // a constant
-	if o.start != nil {
-		start = *o.start
-	}
-	return core.ConstantSchedule(start, rate)
-}
-
 // resume returns the schedule to go on with at event next, which may happen
-// at border (epoch ms) at the earliest: the recorded one, and with another rate
-// or --start now a segment more. A run that may not grow keeps the recorded
-// schedule, whenever its "now" was.
+// at border (epoch ms) at the earliest: the recorded one, and with other
+// arrivals or --start now a segment more. A run that may not grow keeps the
+// recorded schedule, whenever its "now" was.
 func (o scheduleOptions) resume(saved core.Schedule, next uint64, border int64, grow bool) (core.Schedule, error) {
-	last := saved.Segments[len(saved.Segments)-1]
-	shape, start := last.Shape, last.Start
-	if o.rate != nil {
-		shape = *o.rate
+	if o.recorded != nil {
+		if !o.recorded.Equal(saved) {
+			return saved, fmt.Errorf("%w: the run has another schedule; nothing was written", errMismatch)
+		}
+		return saved, nil
 	}
+	last := saved.Segments[len(saved.Segments)-1]
+	shape, err := o.shapeLike(last.Shape, last.Start)
+	if err != nil {
+		return saved, err
+	}
+	start := last.Start
 	// A start that the run had before is no wish for another.
 	if o.start != nil && !o.startNow && *o.start != saved.Segments[0].Start {
 		start = *o.start
 	}
 	sameShape := core.SameShape(shape, last.Shape)
+	then := max(saved.At(next), border)
 	switch {
 	case grow && o.startNow:
-		return saved.Then(next, max(*o.start, border), shape), nil
+		then = max(*o.start, border)
 	case start != last.Start || !grow && !sameShape:
-		return saved, fmt.Errorf("%w: the run has another schedule; nothing was written\n  saved: rate %s from %s\n  asked: rate %s from %s",
-			errMismatch, last.Shape, timeText(last.Start), shape, timeText(start))
-	case !sameShape:
-		return saved.Then(next, max(saved.At(next), border), shape), nil
+		return saved, fmt.Errorf("%w: the run has another schedule; nothing was written\n  saved: %s from %s\n  asked: %s from %s",
+			errMismatch, shapeText(last.Shape), timeText(last.Start), shapeText(shape), timeText(start))
+	case sameShape:
+		return saved, nil
+	case then > core.MaxTime: // its stages are over
+		then = max(saved.At(next-1), border)
 	}
-	return saved, nil
+	// The hours of a day begin at midnight, whenever the segment does.
+	shape, err = o.shapeLike(last.Shape, then)
+	return saved.Then(next, then, shape), err
+}
+
+// shapeText returns the arrivals of a schedule for a person.
+func shapeText(s core.Shape) string {
+	switch s := s.(type) {
+	case core.Rate:
+		return fmt.Sprintf("rate %s/s", s)
+	case *core.Poisson:
+		return "random arrivals at " + shapeText(s.Rate())
+	case *core.Stages:
+		return fmt.Sprintf("%s, up to %.4g/s", s.Brief(), core.Peak(s))
+	}
+	return s.String()
 }
 
 // timeText returns an event time as the shortest form that --start reads.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -125,31 +126,31 @@ func runText(r core.Run, writing bool) string {
 	return fmt.Sprintf("%s into %s: seed %d, snapshot %.8s, %s", r.Name, r.Target, r.Seed, r.Snapshot, state)
 }
 
-// replay returns the commands that make the events of a run again: its
-// snapshot, then one dump for each segment of its schedule. count is 0 when
-// the run has no end; what it has delivered is then replayed.
+// replay returns the commands that make the events of a run again: its snapshot
+// and a dump. count is 0 when the run has no end; what it has delivered is then
+// replayed.
 func replay(r core.Run, count uint64) []string {
 	end := r.Next
 	if count > 0 {
 		end = r.From + count
 	}
 	lines := []string{snapshotLine(r.Recipe)}
-	for i, g := range r.Schedule.Segments {
-		from, to := max(g.From, r.From), end
-		if i+1 < len(r.Schedule.Segments) {
-			to = min(to, r.Schedule.Segments[i+1].From)
-		}
-		if from >= to {
-			continue
-		}
-		if i > 0 {
-			// The flags of one command are one segment from event 0 on.
-			lines = append(lines, fmt.Sprintf("# %s: rate %s from %s", files.RangeText(from, to), g.Shape, timeText(g.Start)))
-			continue
-		}
-		lines = append(lines, fmt.Sprintf("gen dump --seed %d --rate %s --start %s --from %d --count %d", r.Seed, g.Shape, timeText(g.Start), from, to-from))
+	if end > r.From {
+		lines = append(lines, fmt.Sprintf("gen dump --seed %d %s --from %d --count %d", r.Seed, scheduleFlags(r.Schedule), r.From, end-r.From))
 	}
 	return lines
+}
+
+// scheduleFlags returns the flags that ask for a schedule.
+func scheduleFlags(s core.Schedule) string {
+	if rate, ok := s.Segments[0].Shape.(core.Rate); ok && len(s.Segments) == 1 {
+		return fmt.Sprintf("--rate %s --start %s", rate, timeText(s.Segments[0].Start))
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err.Error() // its texts are of this program
+	}
+	return "--schedule '" + string(text) + "'"
 }
 
 // targetAnswer is what inspect prints of a directory.
@@ -243,7 +244,7 @@ func (a targetAnswer) text() string {
 	row("run", "%s: seed %d, snapshot %.8s", m.Run, m.Seed, m.Snapshot)
 	row("recipe", "%s", recipeText(m.Recipe))
 	for _, g := range m.Schedule.Segments {
-		row("schedule", "from event %d: rate %s/s from %s", g.From, g.Shape, timeText(g.Start))
+		row("schedule", "from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start))
 	}
 	row("files", "%d segments of %s, %s %s, %s", a.Segments, m.Segment, m.Format, m.Compress, sizeText(a.Bytes))
 	if a.Finished {

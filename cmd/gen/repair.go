@@ -142,7 +142,7 @@ func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptio
 		return nil, err
 	}
 	run := core.Run{
-		Name: runName(c), Target: known, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: c.Uint64("seed"), Format: core.FormatVersion, Schedule: asked.schedule(),
+		Name: runName(c), Target: known, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: c.Uint64("seed"), Format: core.FormatVersion, Schedule: asked.fresh,
 	}
 	file, err := openRun(e, store.Open(c.String("state")), run)
 	if err != nil {

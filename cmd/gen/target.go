@@ -81,7 +81,7 @@ func (s summary) rate() string {
 
 // toStdout writes a range to standard output.
 func toStdout(ctx context.Context, e *env, o deliverOptions) error {
-	schedule := o.schedule.schedule()
+	schedule := o.schedule.fresh
 	end, err := endOf(schedule, o.from, o.count)
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func endOf(schedule core.Schedule, from, count uint64) (uint64, error) {
 		return most, nil
 	}
 	if from+count > most || count == 0 {
-		return 0, fmt.Errorf("%w: event %d would happen after the year 9999: the schedule ends before event %d", errUsage, from+max(count, 1)-1, most)
+		return 0, fmt.Errorf("%w: event %d would happen after the stages' end, or after the year 9999: the schedule ends before event %d", errUsage, from+max(count, 1)-1, most)
 	}
 	return from + count, nil
 }
@@ -145,7 +145,7 @@ func banner(e *env, seq *core.Sequence, target string, from uint64, speed float6
 		pace = fmt.Sprintf("played at speed %v", speed)
 	}
 	e.ui.say("snapshot %.8s: %d movies, %d genres, %d users; %s", seq.Snapshot.ID(), len(t.Movies), len(t.Genres), t.Users(), exampleUser{1, t.UserWeights(0)})
-	e.ui.say("events from %d on to %s: seed %d, %s, rate %s/s, event time %s, %s", from, target, seq.Seed, format, seq.Schedule.Last(), timeText(seq.Schedule.At(from)), pace)
+	e.ui.say("events from %d on to %s: seed %d, %s, %s, event time %s, %s", from, target, seq.Seed, format, shapeText(seq.Schedule.Last()), timeText(seq.Schedule.At(from)), pace)
 }
 
 // toDir delivers into a directory, from where it stands.
@@ -159,7 +159,7 @@ func toDir(ctx context.Context, e *env, o deliverOptions) error {
 	if err != nil && !errors.Is(err, files.ErrNoRun) {
 		return err
 	}
-	schedule := o.schedule.schedule()
+	schedule := o.schedule.fresh
 	if resumed {
 		if schedule, err = o.adopt(dir, saved); err != nil {
 			return err

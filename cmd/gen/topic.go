@@ -129,7 +129,7 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 	if err != nil {
 		return err
 	}
-	schedule := o.schedule.schedule()
+	schedule := o.schedule.fresh
 	if _, err := endOf(schedule, 0, o.count); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 
 // resumeTopic returns the schedule and the end of a run that goes on at a cursor.
 func (o deliverOptions) resumeTopic(c kafka.Cursor) (schedule core.Schedule, end uint64, err error) {
-	schedule = o.schedule.schedule()
+	schedule = o.schedule.fresh
 	if c.Next > 0 {
 		if schedule, err = o.schedule.resume(c.Schedule, c.Next, 0, true); err != nil {
 			return schedule, 0, err
