@@ -16,12 +16,15 @@ func dumpCommand(e *env) *cli.Command {
 			"  gen dump --count 1000000 > ratings.jsonl\n" +
 			"  gen dump --count 20000000 --to ratings --format parquet",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("1000000"), []cli.Flag{
-			fromFlag("first `EVENT`"), countFlag("`N` events"), workersFlag(),
+			dryRunFlag(), fromFlag("first `EVENT`"), countFlag("`N` events"), workersFlag(),
 		}),
 		Action: func(c *cli.Context) error {
 			o, err := parseDump(c, e)
 			if err != nil {
 				return err
+			}
+			if c.Bool("dry-run") {
+				return dryRun(e, o, 0, c.Bool("json"))
 			}
 			if o.to == "-" {
 				return toStdout(c.Context, e, o)

@@ -27,7 +27,7 @@ func streamCommand(e *env) *cli.Command {
 			"Event time and pace are two things: --rate and --start fix each event's\n" +
 			"timestamp; --speed says how fast that time is played and changes no byte.",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), []cli.Flag{
-			fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"),
+			dryRunFlag(), fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"),
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "play event time `SPEED` times as fast: 1, 60, 0.5, or max", Category: catPace},
 			&cli.DurationFlag{Name: "for", Usage: "stop after this `TIME`, e.g. 10s", Category: catPace},
 		}),
@@ -35,6 +35,9 @@ func streamCommand(e *env) *cli.Command {
 			o, limit, err := parseStream(c, e)
 			if err != nil {
 				return err
+			}
+			if c.Bool("dry-run") {
+				return dryRun(e, o, limit, c.Bool("json"))
 			}
 			deliver := toDir
 			switch {
