@@ -55,10 +55,10 @@ func dayLoad(mean *Rate, start int64) (Shape, error) {
 	for i := range int64(25) {
 		h := into/hour + i
 		length := int64(hour)
-		switch {
-		case i == 0:
+		switch i {
+		case 0:
 			length = hour - into%hour
-		case i == 24:
+		case 24:
 			length = into % hour
 		}
 		if length == 0 {

@@ -67,7 +67,7 @@ func areaOf(list []Stage, repeat bool, ms int64) *big.Rat {
 func TestStagesAreTheIntegralOfTheRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawStages(t)
-		most := uint64(3 * s.total() / s.unit)
+		most := 3 * s.total() / s.unit
 		if !s.repeat {
 			most = s.count(maxOffset) - 1
 		}
