@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gen/core"
+	"gen/emit/files"
 	"gen/emit/kafka"
 	"gen/emit/pace"
 	"gen/store"
@@ -187,13 +188,19 @@ func lookUp(ctx context.Context, config kafka.Config) (string, error) {
 }
 
 // throttledSave saves a run once a second: Kafka's cursor is the truth, the
-// copy is behind it and never ahead.
+// copy is behind it and never ahead. A copy that cannot be written stops
+// nothing: what it is for, to notice that Kafka has lost events, can wait.
 func throttledSave(e *env, file *store.RunFile) func(core.Run) error {
-	last := e.now()
+	var tried, warned time.Time
 	return func(r core.Run) error {
-		if now := e.now(); r.Done || now.Sub(last) > time.Second {
-			last = now
-			return file.Save(r)
+		now := e.now()
+		if !r.Done && now.Sub(tried) < time.Second {
+			return nil
+		}
+		tried = now
+		if err := file.Save(r); err != nil && now.Sub(warned) > time.Minute {
+			warned = now
+			e.ui.warn("%v; Kafka's own cursor counts, so the run goes on", err)
 		}
 		return nil
 	}
@@ -203,7 +210,9 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 	begin := e.now()
 	stop, from := func() {}, uint64(0)
 	d.Begun = func(c kafka.Cursor) {
-		from = c.Next
+		if from = c.Next; from >= d.End {
+			return
+		}
 		banner(e, d.Sequence, fmt.Sprintf("%s, %d partitions", d.Run.Target, c.Partitions), c.Next, o.speed, o.format.Name)
 		if c.Next < d.End && !o.schedule.startNow && o.speed > 0 {
 			e.ui.say("event time starts %s; --start now for live traffic", timeText(d.Sequence.Schedule.At(c.Next)))
@@ -217,7 +226,9 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 	cursor, err := d.Deliver(ctx)
 	stop()
 	if cursor.Next > from || err == nil {
-		err = errors.Join(err, file.Save(cursor.Run))
+		if saveErr := file.Save(cursor.Run); saveErr != nil {
+			e.ui.warn("%v; Kafka's own cursor counts", saveErr)
+		}
 	}
 	if err == nil || isStop(err) {
 		took := e.now().Sub(begin)
@@ -226,7 +237,10 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 			Events: d.Events.Load(), Resumed: from > 0, Done: cursor.Next == d.End, Seconds: took.Seconds(),
 		}
 		text := fmt.Sprintf("%d events committed in %.1f s, %s; next event %d", sum.Events, sum.Seconds, sum.rate(), cursor.Next)
-		if sum.Done {
+		switch {
+		case err == nil && from >= d.End:
+			text = fmt.Sprintf("%s holds %s of the run already; nothing to do", d.Run.Target, files.RangeText(0, from))
+		case sum.Done:
 			text += ": the run is complete"
 		}
 		e.ui.summary(sum, text)
