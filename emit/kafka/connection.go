@@ -81,16 +81,26 @@ type Connection struct {
 // missing, and the topic itself may be: Delivery makes it when there is reason
 // to. It returns an error that is a kerr.Error or a dial error, or ErrPolicy.
 func Connect(ctx context.Context, c Config, create bool) (*Connection, error) {
+	conn, err := Dial(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.load(ctx, create); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// Dial returns a connection that has asked nothing yet and knows no topic: what
+// looks at a cluster where Connect would fail, see check.go.
+func Dial(c Config) (*Connection, error) {
 	conn := &Connection{Config: c}
 	var err error
 	if conn.client, err = kgo.NewClient(conn.options()...); err != nil {
 		return nil, err
 	}
 	conn.admin = kadm.NewClient(conn.client)
-	if err := conn.load(ctx, create); err != nil {
-		conn.Close()
-		return nil, err
-	}
 	return conn, nil
 }
 
@@ -155,11 +165,7 @@ func isMissing(meta kadm.Metadata, topic string) bool {
 
 // createTopic makes the topic of the events and waits until it is there.
 func (conn *Connection) createTopic(ctx context.Context) error {
-	partitions := int32(6)
-	if conn.Partitions > 0 {
-		partitions = int32(conn.Partitions)
-	}
-	if err := conn.createOne(ctx, partitions, nil, conn.Topic); err != nil {
+	if err := conn.createOne(ctx, conn.topicShape()); err != nil {
 		return err
 	}
 	meta, err := conn.awaitTopic(ctx, conn.Topic)
@@ -171,25 +177,44 @@ func (conn *Connection) createTopic(ctx context.Context) error {
 }
 
 func (conn *Connection) createCursorTopic(ctx context.Context) error {
-	// Compaction passes over the active segment: small ones keep it short.
-	return conn.createOne(ctx, 16, map[string]*string{
-		"cleanup.policy": kadm.StringPtr("compact"), "segment.bytes": kadm.StringPtr("16777216"), "min.cleanable.dirty.ratio": kadm.StringPtr("0.1"),
-	}, conn.CursorTopic)
+	return conn.createOne(ctx, conn.cursorShape())
 }
 
-func (conn *Connection) createOne(ctx context.Context, partitions int32, configs map[string]*string, name string) error {
-	replication := int16(-1)
-	if conn.Replication > 0 {
-		replication = int16(conn.Replication)
+// shape is how a topic is created.
+type shape struct {
+	name        string
+	partitions  int32
+	replication int16 // -1: the broker's default
+	configs     map[string]*string
+}
+
+func (conn *Connection) topicShape() shape {
+	s := shape{conn.Topic, 6, -1, nil}
+	if conn.Partitions > 0 {
+		s.partitions = int32(conn.Partitions)
 	}
-	_, err := conn.admin.CreateTopic(ctx, partitions, replication, configs, name)
+	if conn.Replication > 0 {
+		s.replication = int16(conn.Replication)
+	}
+	return s
+}
+
+func (conn *Connection) cursorShape() shape {
+	// Compaction passes over the active segment: small ones keep it short.
+	return shape{conn.CursorTopic, 16, conn.topicShape().replication, map[string]*string{
+		"cleanup.policy": kadm.StringPtr("compact"), "segment.bytes": kadm.StringPtr("16777216"), "min.cleanable.dirty.ratio": kadm.StringPtr("0.1"),
+	}}
+}
+
+func (conn *Connection) createOne(ctx context.Context, s shape) error {
+	_, err := conn.admin.CreateTopic(ctx, s.partitions, s.replication, s.configs, s.name)
 	if errors.Is(err, kerr.TopicAlreadyExists) {
 		return nil // another process was faster
 	}
 	if err != nil {
-		return fmt.Errorf("create topic %q: %w", name, err)
+		return fmt.Errorf("create topic %q: %w", s.name, err)
 	}
-	conn.Say("created topic %q with %d partitions", name, partitions)
+	conn.Say("created topic %q with %d partitions", s.name, s.partitions)
 	return nil
 }
 
