@@ -30,7 +30,7 @@ func newApp(e *env) *cli.App {
 		OnUsageError:              usageError,
 		DisableSliceFlagSeparator: true,
 		Commands: []*cli.Command{
-			snapshotCommand(e), streamCommand(e), dumpCommand(e), verifyCommand(e),
+			snapshotCommand(e), streamCommand(e), dumpCommand(e), checkCommand(e), verifyCommand(e),
 			diffCommand(e), eventCommand(e), inspectCommand(e), repairCommand(e), exportCommand(e),
 		},
 	}
@@ -42,7 +42,7 @@ func newApp(e *env) *cli.App {
 }
 
 const exitStatus = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 the saved state does not match\n" +
-	"the run, 4 verify or diff found something, 130 and 143 stopped by a signal."
+	"the run, 4 verify, check or diff found something, 130 and 143 stopped by a signal."
 
 // finish gives a command and its subcommands what the library does not pass
 // on from the app.

@@ -32,9 +32,7 @@ func snapshotCommand(e *env) *cli.Command {
 			"  gen snapshot --users 138493 --alpha 0.3\n" +
 			"  gen snapshot --movies ml-20m/movies.csv\n" +
 			"  gen snapshot --movies features/movies_features --genres features/genres_metadata",
-		Flags: concat(stateFlags(), []cli.Flag{
-			&cli.StringFlag{Name: "movies", Value: builtinName, Usage: "`CATALOGUE`: builtin, a MovieLens movies.csv, a Parquet file, or a directory that Spark wrote", Category: catSequence},
-			&cli.StringFlag{Name: "genres", Usage: "`GENRES` to draw from: a genres_metadata directory, a file with the column genre, or a list: Drama,Comedy (default: all of the catalogue)", Category: catSequence},
+		Flags: concat(stateFlags(), catalogueFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "max-genres", Value: d.MaxGenres, Usage: "keep the `N` most frequent genres", Category: catSequence},
 			&cli.StringFlag{Name: "profile", Value: "seed", Usage: "`PROFILE` of the data: " + strings.Join(core.Profiles(), ", "), Category: catSequence},
 			&cli.IntFlag{Name: "users", Value: d.Users, Usage: "`N` users", Category: catSequence},
@@ -51,6 +49,14 @@ func snapshotCommand(e *env) *cli.Command {
 			}
 			return runSnapshot(c.Context, e, o)
 		},
+	}
+}
+
+// catalogueFlags say what a snapshot is made of.
+func catalogueFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "movies", Value: builtinName, Usage: "`CATALOGUE`: builtin, a MovieLens movies.csv, a Parquet file, or a directory that Spark wrote", Category: catSequence},
+		&cli.StringFlag{Name: "genres", Usage: "`GENRES` to draw from: a genres_metadata directory, a file with the column genre, or a list: Drama,Comedy (default: all of the catalogue)", Category: catSequence},
 	}
 }
 
