@@ -56,11 +56,11 @@ func (d *Delivery) Deliver(ctx context.Context) (Cursor, error) {
 	for {
 		err := d.session(ctx, &asked)
 		switch {
-		case err == nil:
-			return d.cursor, nil
+		case err == nil, fatal(err):
+			return d.cursor, err
 		case ctx.Err() != nil:
 			return d.cursor, ctx.Err()
-		case fatal(err), !d.again && time.Now().After(giveUp):
+		case !d.again && time.Now().After(giveUp):
 			return d.cursor, err
 		}
 		d.outage.failed(err)
@@ -128,8 +128,25 @@ func fatal(err error) bool {
 	return false
 }
 
-// play sends transactions until the end of the run.
+// play sends transactions until the end of the run or of the context. It makes
+// sure that the last of them does not hang.
 func (d *Delivery) play(ctx context.Context, s *session) error {
+	err := d.send(ctx, s)
+	if s.open {
+		return err // the next recovery ends it
+	}
+	late, cancel := afterGrace(ctx, grace)
+	defer cancel()
+	if hanging := s.settleDisconnected(late); hanging != nil {
+		return hanging
+	}
+	return err
+}
+
+// grace is how long a delivery goes on after its context has ended.
+const grace = 10 * time.Second
+
+func (d *Delivery) send(ctx context.Context, s *session) error {
 	feed := newFeed(ctx, d, d.cursor)
 	defer feed.stop()
 	watching, end := context.WithCancel(ctx)
@@ -187,7 +204,7 @@ func (d *Delivery) openFor() time.Duration {
 func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64) (next Cursor, err error) {
 	// A produce in flight must not be cancelled; a broker that does not come
 	// back must not keep the process for ever.
-	late, cancel := afterGrace(ctx, 10*time.Second)
+	late, cancel := afterGrace(ctx, grace)
 	defer cancel()
 	d.outage.sending(d.cursor.Next)
 	if err := s.begin(late); err != nil {
@@ -218,6 +235,7 @@ func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64
 	if err := s.producer.EndTransaction(late, kgo.TryCommit); err != nil {
 		return next, fmt.Errorf("commit events %d to %d: %w", d.cursor.Next, to-1, err)
 	}
+	s.open = false
 	d.commitCost = time.Since(produced)
 	return next, nil
 }

@@ -24,6 +24,7 @@ type session struct {
 	previous           int64  // the predecessor's producer id, -1 when unknown
 	transactionVersion int16  // of the broker: 2 is KIP-890
 	acknowledged       uint64 // every event before it was said to be committed
+	open               bool   // a transaction was begun and not ended
 	disconnected       atomic.Bool
 	cursor             Cursor // where recovery found the run
 }
@@ -138,12 +139,19 @@ func (s *session) readTransactionVersion(ctx context.Context) (int16, error) {
 	return 0, nil
 }
 
+// settleDisconnected looks for a hanging transaction when a broker has gone away
+// since it was last looked for. No transaction may be open by this producer.
+func (s *session) settleDisconnected(ctx context.Context) error {
+	if !s.disconnected.Swap(false) {
+		return nil
+	}
+	return s.settleHanging(ctx)
+}
+
 // begin begins a transaction.
 func (s *session) begin(ctx context.Context) error {
-	if s.disconnected.Swap(false) {
-		if err := s.settleHanging(ctx); err != nil {
-			return err
-		}
+	if err := s.settleDisconnected(ctx); err != nil {
+		return err
 	}
 	// With KIP-890 the epoch moves on with every transaction.
 	var err error
@@ -153,6 +161,7 @@ func (s *session) begin(ctx context.Context) error {
 	if err := s.producer.BeginTransaction(); err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
+	s.open = true
 	return nil
 }
 
