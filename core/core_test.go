@@ -111,6 +111,20 @@ func TestFillEqualsEvent(t *testing.T) {
 	})
 }
 
+func TestPickEqualsEvent(t *testing.T) {
+	seq := testSequence(t)
+	rapid.Check(t, func(t *rapid.T) {
+		ns := rapid.SliceOfN(rapid.Uint64Range(0, maxEvents-1), 0, 700).Draw(t, "ns")
+		dst := make([]Event, len(ns))
+		seq.Pick(dst, ns)
+		for i, n := range ns {
+			if want := seq.Event(n); dst[i] != want {
+				t.Fatalf("Pick(%d) = %v, Event = %v", n, dst[i], want)
+			}
+		}
+	})
+}
+
 func TestEventBounds(t *testing.T) {
 	cat := testCatalogue(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -237,6 +251,10 @@ func TestFillDoesNotAllocate(t *testing.T) {
 	if got := testing.AllocsPerRun(100, func() { seq.Fill(dst, 77) }); got != 0 {
 		t.Errorf("Fill allocates %v times", got)
 	}
+	ns := make([]uint64, len(dst))
+	if got := testing.AllocsPerRun(100, func() { seq.Pick(dst, ns) }); got != 0 {
+		t.Errorf("Pick allocates %v times", got)
+	}
 }
 
 func BenchmarkCompile(b *testing.B) {
@@ -265,4 +283,29 @@ func BenchmarkFill(b *testing.B) {
 		n += uint64(len(dst))
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+}
+
+// A partition's events: every sixth or so, one at a time and together.
+func BenchmarkPick(b *testing.B) {
+	s := testSnapshot(b, DefaultParams())
+	seq := Sequence{s, 42, ConstantSchedule(1735689600000, Rate{50, 1})}
+	ns, dst := make([]uint64, 8192), make([]Event, 8192)
+	for i := range ns {
+		ns[i] = uint64(6 * i)
+	}
+	for name, run := range map[string]func(){
+		"Pick": func() { seq.Pick(dst, ns) },
+		"Event": func() {
+			for i, n := range ns {
+				dst[i] = seq.Event(n)
+			}
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				run()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ns)), "ns/event")
+		})
+	}
 }

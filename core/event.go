@@ -26,6 +26,16 @@ func (s *Sequence) Fill(dst []Event, n uint64) {
 	s.Schedule.fill(dst, n)
 }
 
+// Pick sets dst[i] to event ns[i]: what Fill is for events that do not follow
+// each other. dst and ns have one length. It costs a third of as many calls of
+// Event and does not allocate.
+func (s *Sequence) Pick(dst []Event, ns []uint64) {
+	s.Snapshot.model.pick(dst, s.Seed, ns)
+	for i, n := range ns {
+		dst[i].Time = s.Schedule.At(n)
+	}
+}
+
 // Event returns event n.
 func (s *Sequence) Event(n uint64) Event {
 	var one [1]Event

@@ -60,12 +60,32 @@ type draw struct {
 
 func (m *genreModel) fillLot(dst []Event, seed, n uint64) {
 	var draws [lot]draw
-	users, topK := uint64(m.t.Users()), m.t.TopK
+	users := uint64(m.t.Users())
 	d := draws[:len(dst)]
 	for i := range d {
 		w0, w1, w2, w3 := philox(seed, uint64(LaneEvent), n+uint64(i), 0, 0, 0)
 		d[i] = draw{genre: w1, movie: w2, rating: w3, user: uint32(below(w0, users))}
 	}
+	m.finish(dst, d)
+}
+
+func (m *genreModel) pick(dst []Event, seed uint64, ns []uint64) {
+	users := uint64(m.t.Users())
+	for len(dst) > 0 {
+		var draws [lot]draw
+		d := draws[:min(lot, len(dst))]
+		for i := range d {
+			w0, w1, w2, w3 := philox(seed, uint64(LaneEvent), ns[i], 0, 0, 0)
+			d[i] = draw{genre: w1, movie: w2, rating: w3, user: uint32(below(w0, users))}
+		}
+		m.finish(dst[:len(d)], d)
+		dst, ns = dst[len(d):], ns[len(d):]
+	}
+}
+
+// finish sets dst to what the random words say.
+func (m *genreModel) finish(dst []Event, d []draw) {
+	topK := m.t.TopK
 	for i := range d {
 		u := int(d[i].user) * topK
 		g := pick(m.users[u:u+topK], d[i].genre)

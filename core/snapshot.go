@@ -21,7 +21,8 @@ var ErrFormat = errors.New("format version")
 // model is a compiled profile: tables, and the function from (seed, n) to an
 // event's user, movie and rating.
 type model interface {
-	fill(dst []Event, seed, n uint64) // sets all but Time; integer arithmetic only
+	fill(dst []Event, seed, n uint64)           // sets all but Time; integer arithmetic only
+	pick(dst []Event, seed uint64, ns []uint64) // the same of the events ns
 	explain(seed, n uint64) Explanation
 	appendBody(b []byte) []byte // the tables, canonically: equal models, equal bytes
 	tables() *GenreTables
