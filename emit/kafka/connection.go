@@ -64,6 +64,9 @@ func ParseCompression(name string) (kgo.CompressionCodec, error) {
 // or cursors.
 var ErrPolicy = errors.New("the topic's cleanup.policy does not fit")
 
+// ErrNoTopic is returned when the topic to read does not exist.
+var ErrNoTopic = errors.New("does not exist")
+
 // Connection is the view of a cluster without a producer.
 type Connection struct {
 	Config
@@ -79,7 +82,9 @@ type Connection struct {
 
 // Connect reaches the cluster. With create it makes the cursor topic if that is
 // missing, and the topic itself may be: Delivery makes it when there is reason
-// to. It returns an error that is a kerr.Error or a dial error, or ErrPolicy.
+// to. Without, the connection is for reading: the topic must be there, and the
+// cursor topic may be missing. It returns an error that is a kerr.Error or a dial
+// error, or ErrNoTopic, or, with create, ErrPolicy.
 func Connect(ctx context.Context, c Config, create bool) (*Connection, error) {
 	conn, err := Dial(c)
 	if err != nil {
@@ -137,16 +142,19 @@ func (conn *Connection) load(ctx context.Context, create bool) error {
 			return err
 		}
 	}
+	if !create && isMissing(meta, conn.Topic) {
+		return fmt.Errorf("topic %q %w on %s", conn.Topic, ErrNoTopic, strings.Join(conn.Brokers, ","))
+	}
 	for _, name := range []string{conn.Topic, conn.CursorTopic} {
-		if create && name == conn.Topic && isMissing(meta, name) {
-			continue
-		}
-		if err := meta.Topics[name].Err; err != nil {
+		if err := meta.Topics[name].Err; err != nil && !isMissing(meta, name) {
 			return fmt.Errorf("topic %q on %v: %w", name, conn.Brokers, err)
 		}
 	}
 	conn.cursorPartitions = len(meta.Topics[conn.CursorTopic].Partitions)
 	conn.setTopic(meta)
+	if !create {
+		return nil
+	}
 	return conn.checkConfigs(ctx)
 }
 

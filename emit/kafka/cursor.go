@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gen/core"
@@ -141,18 +142,44 @@ func (conn *Connection) lastCursorRecord(ctx context.Context, run string, end fu
 	return last, err
 }
 
-// ReadCursors returns the cursors of every run into the topic, by run.
+// ReadCursors returns the cursors of every run into the topic, by run. Behind a
+// transaction that stays open they are not visible: the ones before are returned
+// then. It returns ErrNoCursorTopic when there is no cursor topic.
 func (conn *Connection) ReadCursors(ctx context.Context) (map[string]*Cursor, error) {
+	if conn.cursorPartitions == 0 {
+		return nil, fmt.Errorf("%w on %s: no topic %q", ErrNoCursorTopic, strings.Join(conn.Brokers, ","), conn.CursorTopic)
+	}
+	extents, _, err := conn.settle(ctx, conn.CursorTopic, all(conn.cursorPartitions), Settling)
+	if err != nil {
+		return nil, err
+	}
+	last := map[string]*kgo.Record{}
+	err = conn.read(ctx, conn.CursorTopic, extents, func(r *kgo.Record) {
+		if bytes.HasPrefix(r.Key, []byte(conn.Topic+"/")) { // a topic's name holds no slash
+			last[string(r.Key)] = r
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
 	cursors := map[string]*Cursor{}
-	err := conn.readCommitted(ctx, conn.CursorTopic, all(conn.cursorPartitions), func(r *kgo.Record) {
+	for k, r := range last {
+		if r.Value == nil {
+			continue // deleted
+		}
 		c := new(Cursor)
-		if r.Value == nil || json.Unmarshal(r.Value, c) != nil || !bytes.Equal(r.Key, key(conn.Topic, c.Name)) {
-			return // of another topic, or deleted
+		if err := json.Unmarshal(r.Value, c); err != nil || c.Partitions < 1 || string(key(conn.Topic, c.Name)) != k {
+			return nil, fmt.Errorf("%w: key %q, offset %d of %s-%d: %w", errDamagedCursor, k, r.Offset, r.Topic, r.Partition, firstErr(err, errNotOfKey))
 		}
 		cursors[c.Name] = c
-	})
-	return cursors, err
+	}
+	return cursors, nil
 }
+
+// ErrNoCursorTopic is returned when the cluster has no cursor topic.
+var ErrNoCursorTopic = errors.New("gen has never streamed")
+
+var errNotOfKey = errors.New("it is not the cursor of this key")
 
 // stableEnd returns the high watermark of a partition, after waiting until
 // the last stable offset has reached it: no transaction is open below.

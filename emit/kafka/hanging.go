@@ -35,7 +35,9 @@ func (o OpenTransaction) String() string {
 // DescribeProducers).
 func (conn *Connection) openTransactions(ctx context.Context) ([]OpenTransaction, error) {
 	set := make(kadm.TopicsSet)
-	set.Add(conn.CursorTopic, all(conn.cursorPartitions)...)
+	if conn.cursorPartitions > 0 {
+		set.Add(conn.CursorTopic, all(conn.cursorPartitions)...)
+	}
 	if conn.topicID != "" {
 		set.Add(conn.Topic, all(conn.partitions)...)
 	}
