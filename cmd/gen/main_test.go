@@ -22,6 +22,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"kafka": startKafka, "produce": produce, "again": again,
 			"exitcode": exitCodeIs, "flip": flip, "truncate": truncate, "samefiles": sameFiles,
 		},
 		Setup: func(env *testscript.Env) error {

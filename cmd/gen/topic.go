@@ -97,7 +97,11 @@ func connect(ctx context.Context, e *env, c *cli.Context, to string) (*kafka.Con
 	if err != nil {
 		return nil, err
 	}
-	return reach(ctx, config, false)
+	conn, err := reach(ctx, config, false)
+	if errors.Is(err, kafka.ErrNoTopic) {
+		err = withHint(err, "gen stream --to "+to+" makes it; kafka-topics.sh --bootstrap-server "+config.Brokers[0]+" --list shows those that are there")
+	}
+	return conn, err
 }
 
 // reach connects within ten seconds, or says that nobody answered.

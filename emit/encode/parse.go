@@ -115,6 +115,20 @@ func parseCSVRows(dst []core.Event, b []byte) (n, used int) {
 	return n, used
 }
 
+// ParseJSONL returns the event of a row of JSON, without a line feed, as any
+// writer may have made it.
+func ParseJSONL(row []byte) (core.Event, error) {
+	var padded [2 * MaxRow]byte // what parseJSONRows looks at
+	var e [1]core.Event
+	if len(row) < MaxRow {
+		padded[copy(padded[:], row)] = '\n'
+		if _, used := parseJSONRows(e[:], padded[:]); used == len(row)+1 {
+			return e[0], nil
+		}
+	}
+	return parseJSON(row)
+}
+
 // parseJSON parses a row of any JSON writer: keys in any order, spaces, 4 or
 // 4.50 for 4.0. Each of the four keys must be there once, and no other.
 func parseJSON(line []byte) (e core.Event, err error) {

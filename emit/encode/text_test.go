@@ -161,6 +161,33 @@ func TestFastParserIsStrict(t *testing.T) {
 	})
 }
 
+// ParseJSONL reads one row of any writer, whatever follows or is missing.
+func TestParseJSONL(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, want := range drawEvents(t) {
+			row := AppendJSONL(nil, []core.Event{want})
+			if got, err := ParseJSONL(row[:len(row)-1]); err != nil || got != want {
+				t.Fatalf("ParseJSONL(%s) = %v, %v", row, got, err)
+			}
+		}
+	})
+	want := core.Event{Time: 1761763121809, User: 4217, Movie: 1234, Rating: 9}
+	for row, ok := range map[string]bool{
+		`{"userId":4217,"movieId":1234,"rating":4.5,"timestamp":1761763121809}`:                            true,
+		`{"timestamp": 1761763121809, "rating": 4.50, "movieId": 1234, "userId": 4217}`:                    true,
+		`{"userId":4217,"movieId":1234,"rating":4.5,"timestamp":1761763121809}` + strings.Repeat(" ", 200): true,
+		`{"userId":4217,"movieId":1234,"rating":4.5,"timestamp":1761763121809}` + "\n" + `{"userId":1`:     false,
+		`{"userId":4217,"movieId":1234,"rating":4.5,"timestamp":176176312180`:                              false,
+		`{"userId":4217,"movieId":1234,"rating":4.5}`:                                                      false,
+		"": false,
+	} {
+		got, err := ParseJSONL([]byte(row))
+		if (err == nil) != ok || ok && got != want {
+			t.Errorf("ParseJSONL(%q) = %v, %v, want ok %v", row, got, err, ok)
+		}
+	}
+}
+
 func TestReadForeignRows(t *testing.T) {
 	want := core.Event{Time: 1761763121809, User: 4217, Movie: 1234, Rating: 8}
 	for name, rows := range map[string][]string{

@@ -26,7 +26,7 @@ type Options struct {
 // outcome is what was found in one file.
 type outcome struct {
 	rows   uint64
-	found  Report  // only its counts and findings; what is missing is in gaps
+	found  Tally   // what is missing is in gaps
 	gaps   []gap   // in ascending order
 	strays []stray // rows that are events of other files
 }

@@ -49,7 +49,7 @@ func (m *moment) bucket(e core.Event) uint32 {
 
 // find returns the first event that equals e and is not in seen, or else the
 // last that equals it.
-func (m *moment) find(e core.Event, seen *bitset) (n uint64, ok bool) {
+func (m *moment) find(e core.Event, seen interface{ has(n uint64) bool }) (n uint64, ok bool) {
 	for i := m.heads[m.bucket(e)]; i > 0; i = m.after[i-1] {
 		if m.events[i-1] != e {
 			continue

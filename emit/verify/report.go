@@ -23,17 +23,29 @@ const (
 	Damaged    Kind = "damaged"    // a file that cannot be read, or is not what the manifest says
 )
 
-// Finding is one thing that is wrong.
+// Kinds are the kinds of findings, in the order in which they are told.
+var Kinds = []Kind{Missing, Duplicated, Altered, Misplaced, Foreign, Damaged}
+
+// Finding is one thing that is wrong, or several that follow each other.
 type Finding struct {
 	Kind Kind    `json:"kind"`
 	N    *uint64 `json:"n,omitempty"`   // the event, where known
-	To   *uint64 `json:"to,omitempty"`  // with N: events N up to, not including, To
+	To   *uint64 `json:"to,omitempty"`  // with N: events N up to, not including, To; in a partition those of its own
+	Run  string  `json:"run,omitempty"` // in a topic: whose event it is
 	File string  `json:"file"`          // where it stands, or should: a file, or topic-partition
 	Row  int64   `json:"row,omitempty"` // from 1; of event N
-	// Offset is where it stands in a partition.
-	Offset *int64 `json:"offset,omitempty"`
-	Want   string `json:"want,omitempty"`
-	Got    string `json:"got,omitempty"`
+	*Place
+	Want string `json:"want,omitempty"` // of the first, when there are several
+	Got  string `json:"got,omitempty"`  // the same
+}
+
+// Place is where in a topic something is wrong.
+type Place struct {
+	Partition int32  `json:"partition"`
+	Offset    *int64 `json:"offset,omitempty"`   // of the record, or the first of them
+	ToOffset  *int64 `json:"toOffset,omitempty"` // records from Offset up to, not including, ToOffset
+	After     *int64 `json:"after,omitempty"`    // of missing events: the offset of the run's last record before them
+	Count     uint64 `json:"count"`              // records, or missing events of the partition
 }
 
 func (f Finding) String() string {
@@ -44,6 +56,9 @@ func (f Finding) String() string {
 	if f.To != nil {
 		s += fmt.Sprintf(" to %d", *f.To-1)
 	}
+	if f.Run != "" {
+		s += " of run " + f.Run
+	}
 	s += " in " + f.File
 	if f.Row > 0 {
 		s += fmt.Sprintf(", row %d", f.Row)
@@ -51,69 +66,97 @@ func (f Finding) String() string {
 			s += fmt.Sprintf(" to %d", uint64(f.Row)+*f.To-*f.N-1)
 		}
 	}
-	if f.Offset != nil {
-		s += fmt.Sprintf(", offset %d", *f.Offset)
+	first := ""
+	if f.Place != nil {
+		s += f.text(f.Kind)
+		if f.Count > 1 {
+			first = "of the first: "
+		}
 	}
 	if f.Want != "" {
-		s += "\n    want " + f.Want
+		s += "\n    want " + first + f.Want
 	}
 	if f.Got != "" {
-		s += "\n    got  " + f.Got
+		s += "\n    got  " + first + f.Got
 	}
 	return s
 }
 
-// Report is the outcome of a verification.
-type Report struct {
-	From     uint64          `json:"from"`
-	Next     uint64          `json:"next"`     // events From to Next-1 were looked for
-	Finished bool            `json:"finished"` // the run has its manifest and _SUCCESS, which comes last
-	Files    int             `json:"files"`
-	Rows     uint64          `json:"rows"` // read
+func (p Place) text(kind Kind) string {
+	s := ""
+	switch {
+	case p.Count > 1 && kind == Missing:
+		s = fmt.Sprintf(", %d of its events", p.Count)
+	case p.Count > 1:
+		s = fmt.Sprintf(", %d records", p.Count)
+	}
+	switch {
+	case p.ToOffset != nil:
+		s += fmt.Sprintf(", offsets %d to %d", *p.Offset, *p.ToOffset-1)
+	case p.Offset != nil:
+		s += fmt.Sprintf(", offset %d", *p.Offset)
+	case p.After != nil:
+		s += fmt.Sprintf(", behind offset %d", *p.After)
+	}
+	return s
+}
+
+// Tally counts what was found and spells out some of it.
+type Tally struct {
 	Counts   map[Kind]uint64 `json:"counts"`
-	Findings []Finding       `json:"findings"` // the first MaxFindings
+	Findings []Finding       `json:"findings"` // MaxFindings at the most
+}
+
+// Report is the outcome of the verification of a directory.
+type Report struct {
+	From     uint64 `json:"from"`
+	Next     uint64 `json:"next"`     // events From to Next-1 were looked for
+	Finished bool   `json:"finished"` // the run has its manifest and _SUCCESS, which comes last
+	Files    int    `json:"files"`
+	Rows     uint64 `json:"rows"` // read
+	Tally
 }
 
 // MaxFindings is how many findings a report spells out.
 const MaxFindings = 20
 
-// newReport returns a report without findings: an empty list in JSON, not null.
-func newReport(from uint64) *Report {
-	return &Report{From: from, Counts: map[Kind]uint64{}, Findings: []Finding{}}
-}
+// newTally returns a tally without findings: an empty list in JSON, not null.
+func newTally() Tally { return Tally{map[Kind]uint64{}, []Finding{}} }
+
+func newReport(from uint64) *Report { return &Report{From: from, Tally: newTally()} }
 
 // OK tells whether nothing was found.
-func (r *Report) OK() bool { return len(r.Counts) == 0 }
+func (t *Tally) OK() bool { return len(t.Counts) == 0 }
 
-func (r *Report) add(f Finding, count uint64) {
+func (t *Tally) add(f Finding, count uint64) {
 	if count == 0 {
 		return
 	}
-	if r.Counts == nil {
-		r.Counts = map[Kind]uint64{}
+	if t.Counts == nil {
+		t.Counts = map[Kind]uint64{}
 	}
-	r.Counts[f.Kind] += count
-	r.spell(f)
+	t.Counts[f.Kind] += count
+	t.spell(f)
 }
 
 // include adds what was found in one file: counts, and as much as there is
 // room for of the first findings.
-func (r *Report) include(file *Report) {
+func (t *Tally) include(file *Tally) {
 	for kind, count := range file.Counts {
-		r.Counts[kind] += count
+		t.Counts[kind] += count
 	}
 	for _, f := range file.Findings {
-		r.spell(f)
+		t.spell(f)
 	}
 }
 
 // spell puts a finding into the list, or into the last one there.
-func (r *Report) spell(f Finding) {
-	if len(r.Findings) > 0 && r.Findings[len(r.Findings)-1].extend(f) {
+func (t *Tally) spell(f Finding) {
+	if len(t.Findings) > 0 && t.Findings[len(t.Findings)-1].extend(f) {
 		return
 	}
-	if len(r.Findings) < MaxFindings {
-		r.Findings = append(r.Findings, f)
+	if len(t.Findings) < MaxFindings {
+		t.Findings = append(t.Findings, f)
 	}
 }
 

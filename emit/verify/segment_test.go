@@ -95,7 +95,7 @@ func TestIncludeEqualsAdd(t *testing.T) {
 				whole.add(f, 1)
 				one.add(g, 1)
 			}
-			parts.include(&one)
+			parts.include(&one.Tally)
 		}
 		if len(whole.Findings) != len(parts.Findings) || whole.Counts[Duplicated] != parts.Counts[Duplicated] {
 			t.Fatalf("%v and %v", whole, parts)

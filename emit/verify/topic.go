@@ -1,170 +1,246 @@
 package verify
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
-	"math/bits"
+	"maps"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"gen/core"
-	"gen/emit/encode"
 	"gen/emit/kafka"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // TopicRun is a run whose cursor says that it delivered into the topic.
 type TopicRun struct {
 	Cursor   kafka.Cursor
-	Sequence *core.Sequence
+	Sequence *core.Sequence // nil: its records are counted and not compared
+}
+
+// TopicOptions are the settings of the verification of a topic.
+type TopicOptions struct {
+	// Runs are those whose cursors were read before the extents were: every
+	// event before a cursor must be there, later ones are in flight.
+	Runs    []TopicRun
+	TopicID string
+	// Extents and Hidden are what kafka.Connection.Settled returned.
+	Extents, Hidden []kafka.Extent
+	AllowForeign    bool           // records of no run are no finding
+	Records         *atomic.Uint64 // counts the records read
 }
 
 // RunReport is the outcome for one run.
 type RunReport struct {
-	Run      string `json:"run"`
-	ID       string `json:"id"` // what its headers begin with, hexadecimal
-	Next     uint64 `json:"next"`
-	Records  uint64 `json:"records"`  // read, up to Next
-	InFlight uint64 `json:"inFlight"` // committed after the cursor was read
-	// First is each partition's first record that retention left: the events
-	// before it are not looked for. It is empty when nothing was deleted.
+	Run         string `json:"run"`
+	ID          string `json:"id"` // what its headers begin with, hexadecimal
+	Incarnation uint32 `json:"incarnation"`
+	Compared    bool   `json:"compared"` // false: its records were only counted
+	Next        uint64 `json:"next"`     // events 0 to Next-1 were looked for
+	Records     uint64 `json:"records"`  // of those events
+	InFlight    uint64 `json:"inFlight"` // records of later events: committed after the cursor was read
+	Earlier     uint64 `json:"earlier"`  // records of earlier incarnations, which are not compared
+	// NoHeader says that its records are known by content and time: those of
+	// earlier incarnations then count as duplicated.
+	NoHeader bool `json:"noHeader,omitempty"`
+	// First is, for each partition from which retention has deleted records,
+	// the first event that is left: those before it were not looked for.
 	First map[int32]uint64 `json:"first,omitempty"`
 }
 
 // TopicReport is the outcome of the verification of a topic.
 type TopicReport struct {
-	Report
-	Runs    []RunReport    `json:"runs"`
-	Extents []kafka.Extent `json:"extents"`
+	Topic      string         `json:"topic"`
+	Partitions []kafka.Extent `json:"partitions"`       // what was read of each
+	Hidden     []kafka.Extent `json:"hidden,omitempty"` // what an open transaction hides
+	Records    uint64         `json:"records"`          // committed, and read
+	Foreign    uint64         `json:"foreign"`          // of them records of no run, a finding unless allowed
+	Runs       []RunReport    `json:"runs"`
+	Tally
 }
 
 // tracked is a run while its records are read.
 type tracked struct {
 	TopicRun
-	report RunReport
-	seen   *bitset
-	last   map[int32]uint64 // the event of a partition's last record, plus 1
-	first  map[int32]uint64
+	index   int
+	end     uint64    // the first event that its schedule has no time for
+	homes   []int32   // the partition of each user, from userId 1 on
+	inPlace *eventSet // events that stand in their partition
+	astray  *eventSet // events that stand in another one
+}
+
+// owner is whom the id in a header belongs to.
+type owner struct {
+	*tracked
+	incarnation uint32
+}
+
+// topicCheck is what the partitions have in common.
+type topicCheck struct {
+	TopicOptions
+	topic      string
+	runs       []*tracked
+	owners     map[[8]byte]owner
+	partitions map[int32]*partitionCheck
 }
 
 // Topic compares the committed records of a topic with the sequences of its
-// runs. The cursors must have been read before: later records are in flight.
-// A record of no run is foreign, unless allowForeign.
-func Topic(ctx context.Context, conn *kafka.Connection, runs []TopicRun, allowForeign bool, rows *atomic.Uint64) (*TopicReport, error) {
-	t := &TopicReport{Report: *newReport(0), Runs: []RunReport{}}
-	var err error
-	if t.Extents, err = conn.Extents(ctx); err != nil {
-		return nil, err
-	}
-	byID := map[[8]byte]*tracked{}
-	var order []*tracked
-	for _, r := range runs {
-		id := r.Cursor.RunID()
-		byID[id] = &tracked{
-			TopicRun: r, seen: newBitset(0, r.Cursor.Next), last: map[int32]uint64{}, first: map[int32]uint64{},
-			report: RunReport{Run: r.Cursor.Name, ID: hex.EncodeToString(id[:]), Next: r.Cursor.Next},
-		}
-		order = append(order, byID[id])
-	}
-	var line []byte
-	err = conn.Each(ctx, t.Extents, func(r *kgo.Record) {
-		rows.Add(1)
-		id, n, ok := kafka.ParseHeader(r)
-		run := byID[id]
-		switch {
-		case ok && run != nil:
-			line = run.record(t, r, n, line[:0])
-		case !allowForeign:
-			t.add(at(Finding{Kind: Foreign, Got: fmt.Sprintf("key %q value %q", cut(r.Key), cut(r.Value))}, r), 1)
-		}
+// runs. It keeps one bit for each event, and for each batch in work some
+// megabytes.
+func Topic(ctx context.Context, conn *kafka.Connection, o TopicOptions) (*TopicReport, error) {
+	c := newTopicCheck(conn.Topic, o)
+	err := conn.EachBatch(ctx, o.Extents, func(b kafka.Batch) {
+		c.partitions[b.Partition].take(b)
+		o.Records.Add(uint64(len(b.Records)))
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, run := range order {
-		run.missing(t)
-		t.Rows += run.report.Records
-		t.Runs = append(t.Runs, run.report)
-	}
-	return t, nil
+	report := c.report()
+	return report, c.locate(ctx, conn, report)
 }
 
-// cut shortens a text for a report.
-func cut(b []byte) []byte { return b[:min(len(b), 120)] }
-
-func at(f Finding, r *kgo.Record) Finding {
-	f.File, f.Offset = fmt.Sprintf("%s-%d", r.Topic, r.Partition), &r.Offset
-	return f
-}
-
-// record compares one record of the run. line is a buffer, which it returns.
-func (run *tracked) record(t *TopicReport, r *kgo.Record, n uint64, line []byte) []byte {
-	if n >= run.Cursor.Next {
-		run.report.InFlight++
-		return line
-	}
-	run.report.Records++
-	if _, ok := run.first[r.Partition]; !ok {
-		run.first[r.Partition] = n
-	}
-	found := func(kind Kind, want string) {
-		t.add(at(Finding{Kind: kind, N: ptr(n), Want: want, Got: fmt.Sprintf("key %s value %s", cut(r.Key), cut(r.Value))}, r), 1)
-	}
-	e := run.Sequence.Event(n)
-	line = encode.AppendJSONL(line, []core.Event{e})
-	line = line[:len(line)-1]
-	if !bytes.Equal(r.Value, line) || string(r.Key) != strconv.FormatUint(uint64(e.User), 10) {
-		found(Altered, fmt.Sprintf("key %d value %s", e.User, line))
-	}
-	partition := int32(core.Partition(e.User, run.Cursor.Partitions))
-	switch {
-	case run.seen.has(n):
-		found(Duplicated, "")
-	case partition != r.Partition:
-		found(Misplaced, fmt.Sprintf("partition %d", partition))
-	case n+1 < run.last[r.Partition]:
-		found(Misplaced, fmt.Sprintf("before event %d", run.last[r.Partition]-1))
-	}
-	run.seen.set(n)
-	run.last[r.Partition] = max(run.last[r.Partition], n+1)
-	return line
-}
-
-// missing adds the events that no record held, but for those that retention
-// deleted: before the first record of a partition that no longer begins at 0.
-func (run *tracked) missing(t *TopicReport) {
-	cutOff := map[int32]uint64{}
-	for _, x := range t.Extents {
-		if x.Start == 0 {
-			continue
-		}
-		cutOff[x.Partition] = run.Cursor.Next // nothing of the run is left
-		if n, ok := run.first[x.Partition]; ok {
-			cutOff[x.Partition] = n
-		}
-	}
-	if len(cutOff) > 0 {
-		run.report.First = cutOff
-	}
-	for w, word := range run.seen.words {
-		for holes := ^word; holes != 0; holes &= holes - 1 {
-			n := uint64(w)*64 + uint64(bits.TrailingZeros64(holes))
-			if n >= run.Cursor.Next {
-				return
-			}
-			p := int32(core.Partition(run.Sequence.Event(n).User, run.Cursor.Partitions))
-			if n >= cutOff[p] {
-				t.add(Finding{Kind: Missing, N: ptr(n), File: fmt.Sprintf("%s of run %s", partitionName(t, p), run.Cursor.Name)}, 1)
+func newTopicCheck(topic string, o TopicOptions) *topicCheck {
+	c := &topicCheck{TopicOptions: o, topic: topic, owners: map[[8]byte]owner{}, partitions: map[int32]*partitionCheck{}}
+	for i, r := range o.Runs {
+		t := &tracked{TopicRun: r, index: i, inPlace: newEventSet(), astray: newEventSet()}
+		if r.Sequence != nil {
+			t.end = r.Sequence.Schedule.End()
+			for user := range r.Sequence.Snapshot.Tables().Users() {
+				t.homes = append(t.homes, int32(core.Partition(uint32(user+1), r.Cursor.Partitions)))
 			}
 		}
+		c.runs = append(c.runs, t)
+		c.addOwners(t)
+	}
+	for _, x := range o.Extents {
+		c.partitions[x.Partition] = newPartitionCheck(c, x)
+	}
+	return c
+}
+
+// maxEarlier is how many earlier incarnations of a run are told from records of
+// nobody.
+const maxEarlier = 10_000
+
+// addOwners adds the ids of the run's incarnations, and of the next one: the
+// run may begin anew after its cursor was read.
+func (c *topicCheck) addOwners(t *tracked) {
+	cursor, present := t.Cursor, t.Cursor.Incarnation
+	for i := present - min(present, maxEarlier); i <= present+1; i++ {
+		cursor.Incarnation = i
+		c.owners[cursor.RunID()] = owner{t, i}
 	}
 }
 
-func partitionName(t *TopicReport, p int32) string {
-	i := slices.IndexFunc(t.Extents, func(x kafka.Extent) bool { return x.Partition == p })
-	return fmt.Sprintf("partition %d (offsets %d to %d)", p, t.Extents[i].Start, t.Extents[i].End)
+// report puts together what was found, when every record is read.
+func (c *topicCheck) report() *TopicReport {
+	report := &TopicReport{Topic: c.topic, Partitions: c.Extents, Hidden: c.Hidden, Runs: []RunReport{}, Tally: newTally()}
+	var found []Tally
+	for _, p := range c.inOrder() {
+		p.judgeUnknown()
+		report.Records += p.records
+		report.Foreign += p.foreign
+	}
+	for _, run := range c.runs {
+		report.Runs = append(report.Runs, c.runReport(run))
+		if run.Sequence != nil {
+			found = append(found, c.judgeStrays(run), c.missing(run))
+		}
+	}
+	for _, p := range c.inOrder() {
+		found = append(found, p.tally)
+	}
+	report.Tally = mix(found)
+	return report
 }
+
+func (c *topicCheck) inOrder() []*partitionCheck {
+	var list []*partitionCheck
+	for _, p := range slices.Sorted(maps.Keys(c.partitions)) {
+		list = append(list, c.partitions[p])
+	}
+	return list
+}
+
+func (c *topicCheck) runReport(run *tracked) RunReport {
+	id := run.Cursor.RunID()
+	r := RunReport{
+		Run: run.Cursor.Name, ID: hex.EncodeToString(id[:]), Incarnation: run.Cursor.Incarnation, Compared: run.Sequence != nil,
+		Next: run.Cursor.Next, NoHeader: run.Cursor.NoHeader, First: map[int32]uint64{},
+	}
+	for _, p := range c.inOrder() {
+		l := &p.lanes[run.index]
+		r.Records, r.InFlight, r.Earlier = r.Records+l.records, r.InFlight+l.inFlight, r.Earlier+l.earlier
+		if first := p.first(l); first > 0 && r.Compared {
+			r.First[p.extent.Partition] = first
+		}
+	}
+	return r
+}
+
+// judgeStrays names the events that stand in the partition of another one: in
+// their own they may be missing.
+func (c *topicCheck) judgeStrays(run *tracked) Tally {
+	t := newTally()
+	seen := hand{eventSet: run.inPlace}
+	for _, p := range c.inOrder() {
+		for _, f := range p.lanes[run.index].strays {
+			if seen.has(*f.N) {
+				f.Kind = Duplicated
+			}
+			t.Findings = append(t.Findings, f)
+		}
+	}
+	run.astray.each(func(n uint64) {
+		if seen.add(n) {
+			t.Counts[Misplaced]++
+		} else {
+			t.Counts[Duplicated]++
+		}
+	})
+	return t
+}
+
+// mix adds up tallies. Of the findings it keeps MaxFindings, some of each kind:
+// a thousand of one must not hide the only one of another.
+func mix(found []Tally) Tally {
+	t := newTally()
+	byKind := map[Kind][]Finding{}
+	for _, part := range found {
+		for kind, n := range part.Counts {
+			t.Counts[kind] += n
+		}
+		for _, f := range part.Findings {
+			byKind[f.Kind] = append(byKind[f.Kind], f)
+		}
+	}
+	keep := map[Kind]int{}
+	for left, more := MaxFindings, true; left > 0 && more; {
+		more = false
+		for _, k := range Kinds {
+			if left > 0 && keep[k] < len(byKind[k]) {
+				keep[k]++
+				left--
+				more = true
+			}
+		}
+	}
+	for _, k := range Kinds {
+		slices.SortStableFunc(byKind[k], compareFindings)
+		t.Findings = append(t.Findings, byKind[k][:keep[k]]...)
+	}
+	return t
+}
+
+// compareFindings orders those of one kind by event; those of none stay in the
+// order of their places.
+func compareFindings(a, b Finding) int {
+	if a.N == nil || b.N == nil {
+		return 0
+	}
+	return cmp.Compare(*a.N, *b.N)
+}
+
+func partitionName(topic string, p int32) string { return fmt.Sprintf("%s-%d", topic, p) }
