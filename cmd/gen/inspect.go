@@ -11,6 +11,7 @@ import (
 	"gen/core"
 	"gen/emit/encode"
 	"gen/emit/files"
+	"gen/emit/kafka"
 	"gen/store"
 
 	"github.com/urfave/cli/v2"
@@ -25,16 +26,25 @@ func inspectCommand(e *env) *cli.Command {
 		Description: "Without a target: the snapshot and the runs of the state directory. With one: what\n" +
 			"it holds, how far it is, and the command that makes the same events again:\n\n" +
 			"  gen inspect\n" +
-			"  gen inspect --last 5 ratings",
-		Flags: concat(stateFlags(), []cli.Flag{
-			&cli.IntFlag{Name: "last", Usage: "also print the last `N` published events of a target", Category: catOutput},
+			"  gen inspect --last 5 ratings\n" +
+			"  gen inspect --last 5 kafka://127.0.0.1:9092/ratings\n\n" +
+			"Of a topic it shows partitions, retention, open transactions and the cursors of\n" +
+			"its runs, and reads no record but the last ones. An offset is not an event:\n" +
+			"every transaction takes an offset more in each of its partitions, for its\n" +
+			"marker, and what was aborted keeps its offsets.",
+		Flags: concat(stateFlags(), clusterFlags(), []cli.Flag{
+			&cli.IntFlag{Name: "last", Usage: "also print the last `N` published events of a target, or committed records of a topic", Category: catOutput},
 		}),
 		Action: func(c *cli.Context) error {
 			last := c.Int("last")
 			if last < 0 {
 				return fmt.Errorf("%w: --last %d: want 0 or more", errUsage, last)
 			}
-			if target := c.Args().First(); target != "" {
+			target := c.Args().First()
+			if strings.HasPrefix(target, kafka.Scheme) {
+				return inspectTopic(c.Context, e, c, target, last)
+			}
+			if target != "" {
 				return inspectTarget(c.Context, e, target, last, c.Bool("json"))
 			}
 			if last > 0 {
