@@ -24,8 +24,8 @@ appender.stderr.filter.level.level = fatal
 
 
 @contextlib.contextmanager
-def session(name):
-    """Starts Spark and stops it; its working files go with it."""
+def session(name, jars=""):
+    """Starts Spark with more jars, paths with commas, and stops it; its working files go with it."""
     for other in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS"):
         os.environ.pop(other, None)  # else another installation or its settings are used
     os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
@@ -43,6 +43,7 @@ def session(name):
             "spark.sql.shuffle.partitions": "4",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
+            "spark.jars": jars,
         }
         builder = SparkSession.builder.master("local[2]").appName(name)
         for key, value in settings.items():
