@@ -35,6 +35,14 @@ type deliverOptions struct {
 	isSet    func(flag string) bool
 }
 
+// pacer returns the pacer from an event on. The speed is not max.
+func (o deliverOptions) pacer(schedule core.Schedule, from uint64) *pace.Pacer {
+	if o.schedule.startNow && o.speed == 1 {
+		return pace.Live(schedule, from)
+	}
+	return pace.New(schedule, from, o.speed)
+}
+
 func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
 	o := deliverOptions{state: c.String("state"), to: c.String("to"), run: runName(c), seed: c.Uint64("seed"), isSet: c.IsSet}
 	if o.to == "" || o.state == "" {
@@ -101,7 +109,7 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	begin := e.now()
 	var next uint64
 	if o.speed > 0 {
-		next, err = pipe.RunPaced(ctx, pace.New(seq.Schedule, o.from, o.speed))
+		next, err = pipe.RunPaced(ctx, o.pacer(seq.Schedule, o.from))
 	} else {
 		next, err = pipe.Run(ctx)
 	}
@@ -292,7 +300,7 @@ func (d *delivery) accepted(next uint64) (func(context.Context, uint64) error, e
 		return nil, nil
 	}
 	d.job.Workers = 1
-	return pace.New(d.job.Meta.Schedule, next, d.opts.speed).Wait, nil
+	return d.opts.pacer(d.job.Meta.Schedule, next).Wait, nil
 }
 
 // published records a segment, once a second: the directory is the truth, the

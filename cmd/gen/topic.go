@@ -163,7 +163,7 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 	}
 	delivery.Save = throttledSave(e, file)
 	if o.speed > 0 {
-		delivery.Pace = func(from uint64) *pace.Pacer { return pace.New(delivery.Sequence.Schedule, from, o.speed) }
+		delivery.Pace = func(from uint64) *pace.Pacer { return o.pacer(delivery.Sequence.Schedule, from) }
 	}
 	return deliver(ctx, e, o, delivery, file)
 }

@@ -8,8 +8,9 @@ import (
 	"gen/core"
 )
 
-// Pacer says when events are due. Event from is due when the pacer is made;
-// from then on event time passes Speed times as fast as the monotonic clock.
+// Pacer says when events are due. Event from is due when the pacer is made, or
+// was due before; from then on event time passes Speed times as fast as the
+// monotonic clock.
 // A pacer is safe for use from many goroutines.
 type Pacer struct {
 	schedule core.Schedule
@@ -21,6 +22,16 @@ type Pacer struct {
 // New returns a pacer for the events from on; speed is above 0.
 func New(schedule core.Schedule, from uint64, speed float64) *Pacer {
 	return &Pacer{schedule, speed, schedule.At(from), time.Now()}
+}
+
+// Live returns a pacer at speed 1 for a schedule that begins about now: each
+// event is due at its timestamp, so that what the start-up has delayed is caught
+// up and not kept for the whole run. Event from is never waited for.
+func Live(schedule core.Schedule, from uint64) *Pacer {
+	p := New(schedule, from, 1)
+	late := p.origin.Sub(time.UnixMilli(p.base))
+	p.origin = p.origin.Add(-max(0, late)) // which keeps the monotonic clock
+	return p
 }
 
 // Due returns the first event that is not due yet.

@@ -42,6 +42,25 @@ func TestDue(t *testing.T) {
 	}
 }
 
+func TestLive(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		start time.Duration // of event time, from now on
+		from  uint64
+		want  uint64
+	}{
+		{"a start-up of a quarter of a second", -250 * time.Millisecond, 0, 251},
+		{"from event 200 on", -250 * time.Millisecond, 200, 251},
+		{"event time runs ahead", time.Hour, 0, 1},
+	} {
+		schedule := core.ConstantSchedule(time.Now().Add(c.start).UnixMilli(), core.Rate{Num: 1000, Den: 1})
+		// The test itself takes time: a second at the most.
+		if got := Live(schedule, c.from).Due(); got < c.want || got > c.want+1000 {
+			t.Errorf("%s: Due() = %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 func TestDueNeverDecreases(t *testing.T) {
 	for _, speed := range []float64{0.3, 1, 1e6} {
 		p := paced(0, speed, 0)
