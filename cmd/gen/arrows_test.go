@@ -30,8 +30,8 @@ var arrows = []arrow{
 	{path: []string{"gen/emit"}, never: []string{"gen/store", "gen/cmd"}, why: "store and emit meet in cmd only"},
 	{path: []string{"gen"}, except: []string{"gen/store"}, never: []string{"go.etcd.io/bbolt"}, why: "bbolt is store's"},
 	{
-		path: []string{"gen"}, except: []string{"gen/emit/kafka", "gen/emit/verify"},
-		never: []string{"github.com/twmb/franz-go"}, why: "franz-go is emit/kafka's and emit/verify's",
+		path: []string{"gen"}, except: []string{"gen/emit/kafka", "gen/emit/verify", "gen/scripts"},
+		never: []string{"github.com/twmb/franz-go"}, why: "franz-go is emit/kafka's and emit/verify's, and a yardstick's",
 	},
 	{path: []string{"gen"}, except: []string{"gen/emit/files"}, never: []string{"github.com/colinmarc/hdfs"}, why: "hdfs is emit/files'"},
 }
@@ -113,6 +113,7 @@ func TestArrowsRefuse(t *testing.T) {
 		{"gen/cmd/gen", "gen/emit/kafka", false},
 		{"gen/emit/kafka", "github.com/twmb/franz-go/pkg/kgo", false},
 		{"gen/emit/verify", "github.com/twmb/franz-go/pkg/kgo", false},
+		{"gen/scripts/plain", "github.com/twmb/franz-go/pkg/kgo", false},
 		{"gen/emit/files", "github.com/twmb/franz-go/pkg/kgo", true},
 		{"gen/cmd/gen", "github.com/twmb/franz-go/pkg/kadm", true},
 		{"gen/emit/files", "github.com/colinmarc/hdfs/v2", false},
