@@ -25,18 +25,14 @@
 # decide where they come from. KAFKA_HEAP is a broker's heap, 1g by default.
 set -euo pipefail
 
-note() { echo "kafka.sh: $*" >&2; }
-fail() {
-	note "$*"
-	exit 1
-}
-
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 # shellcheck source-path=SCRIPTDIR
+. "$here/daemons.sh"
+# shellcheck source-path=SCRIPTDIR
 . "$here/kafka/config.sh"
 # shellcheck source-path=SCRIPTDIR
-. "$here/kafka/daemons.sh"
+. "$here/kafka/boot.sh"
 
 usage() {
 	sed -n '4,9s/^#	*//p' "${BASH_SOURCE[0]}" >&2
@@ -44,38 +40,11 @@ usage() {
 }
 
 check_machine() {
-	local found command
-	command -v "$java" >/dev/null || fail "$java is not installed; Kafka needs Java 17"
-	found=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)
-	((${found:-0} >= 17)) || fail "$java is version ${found:-unknown}; Kafka needs Java 17"
-	for command in setsid flock; do
-		command -v $command >/dev/null || fail "$command is not installed; it is part of util-linux"
-	done
+	check_java Kafka
 	((!secure)) || command -v openssl >/dev/null || fail "openssl is not installed; --secure needs it"
 }
 
-# fetch brings the jars into $libs, which is complete or absent.
-fetch() {
-	local cache=${GEN_CACHE:-${HOME:?is not set, nor is GEN_CACHE}/.cache/gen} part said
-	libs=$cache/kafka-$version
-	[[ ! -d $libs ]] || return 0
-	command -v mvn >/dev/null || fail "mvn is not installed; Maven fetches the jars of Kafka"
-	mkdir -p "$cache"
-	(
-		flock 9
-		[[ ! -d $libs ]] || exit 0 # another process fetched while this one waited
-		note "fetching Kafka $version into $libs"
-		rm -rf "$libs".part.*
-		part=$(mktemp -d "$libs.part.XXXXXX")
-		trap 'rm -rf "$part"' EXIT
-		said=$(mvn -q -B -Dstyle.color=never -f "$here/kafka/pom.xml" -Dkafka.version="$version" \
-			org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-			-DoutputDirectory="$part" -DincludeScope=runtime 2>&1 9>&-) ||
-			fail "mvn could not fetch Kafka $version: $said"
-		chmod 755 "$part"
-		mv -T "$part" "$libs"
-	) 9>"$libs.lock"
-}
+fetch() { fetch_jars Kafka "$here/kafka/pom.xml"; }
 
 logging=("-Dlog4j.configuration=file:$here/kafka/log4j.properties" "-Dlog4j2.configurationFile=$here/kafka/log4j2.properties")
 

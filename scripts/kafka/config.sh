@@ -2,33 +2,7 @@
 # are configured. It uses kafka.sh's variables: dir, version, brokers, secure, acl.
 # shellcheck shell=bash disable=SC2154
 
-# free_port prints a port that nothing listens on. It lies below the range from
-# which the kernel serves clients: a broker that is down keeps its port.
-free_port() {
-	local port _
-	for _ in {1..100}; do
-		port=$((15000 + RANDOM % 15000))
-		[[ " ${taken[*]} " == *" $port "* ]] || (: <>/dev/tcp/127.0.0.1/$port) 2>/dev/null || {
-			echo "$port"
-			return
-		}
-	done
-	fail "no free port found between 15000 and 30000"
-}
-
-taken=() client_ports=() controller_ports=() zookeeper_ports=()
-
-# take_ports NAME COUNT fills the array NAME with free ports.
-take_ports() {
-	local -n ports=$1
-	local i port
-	ports=()
-	for ((i = 0; i < $2; i++)); do
-		port=$(free_port)
-		ports+=("$port")
-		taken+=("$port")
-	done
-}
+client_ports=() controller_ports=() zookeeper_ports=()
 
 # write_certificates makes an authority of its own, DIR/ca.pem, and the brokers'
 # key and certificate.

@@ -1,35 +1,6 @@
-# daemons.sh is a part of kafka.sh: the processes of a cluster. Each is named by
-# its folder in DIR, broker-1 or zookeeper, which holds its pid and its log. It
-# uses kafka.sh's variables: dir, version, libs, java, logging.
+# boot.sh is a part of kafka.sh: how its daemons start. It uses kafka.sh's
+# variables: dir, version, libs.
 # shellcheck shell=bash disable=SC2154
-
-# pid_of NAME prints the process id of a daemon that runs. An id that another
-# process has by now is not ours.
-pid_of() {
-	local pid=
-	[[ ! -e $dir/$1/pid ]] || pid=$(<"$dir/$1/pid")
-	[[ -n $pid && -r /proc/$pid/cmdline ]] || return 1
-	tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -cxF -- "-Dgen.kafka=$dir/$1" >/dev/null || return 1
-	echo "$pid"
-}
-
-# spawn NAME ARGUMENTS starts a daemon, which outlives this script and holds
-# nothing open that this script or its caller does: neither a lock nor a pipe.
-spawn() {
-	local name=$1
-	shift
-	: >>"$dir/$name/log"
-	(
-		for fd in /proc/self/fd/*; do
-			fd=${fd##*/}
-			((fd < 3 || fd == 255)) || exec {fd}>&- # 255 is bash's own
-		done
-		cd "$dir" || exit
-		exec setsid "$java" "-Dgen.kafka=$dir/$name" "${logging[@]}" -cp "$libs/*" "$@" \
-			</dev/null >>"$dir/$name/log" 2>&1
-	) &
-	echo $! >"$dir/$name/pid"
-}
 
 # started NAME OFFSET LINE waits until the log holds LINE behind OFFSET bytes.
 # It returns 1 when the process has ended, and gives up after two minutes.
@@ -55,7 +26,7 @@ boot_zookeeper() {
 	[[ $version == 2.* ]] && ! pid_of zookeeper >/dev/null || return 0
 	local port
 	port=$(sed -n 's/^clientPort=//p' "$dir/zookeeper/zookeeper.properties")
-	spawn zookeeper -Xmx256m org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/zookeeper/zookeeper.properties"
+	spawn zookeeper "$libs/*" -Xmx256m org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/zookeeper/zookeeper.properties"
 	until (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
 		kill -0 "$(<"$dir/zookeeper/pid")" 2>/dev/null || fail "ZooKeeper did not start; $dir/zookeeper/log says why"
 		sleep 0.1
@@ -70,7 +41,7 @@ boot() {
 	for attempt in 1 2 3; do
 		for i; do
 			from[$i]=$(log_size "broker-$i")
-			spawn "broker-$i" "-Xmx${KAFKA_HEAP:-1g}" kafka.Kafka "$dir/broker-$i/server.properties"
+			spawn "broker-$i" "$libs/*" "-Xmx${KAFKA_HEAP:-1g}" kafka.Kafka "$dir/broker-$i/server.properties"
 		done
 		again=()
 		for i; do
@@ -84,27 +55,6 @@ boot() {
 		fi
 		set -- "${again[@]}"
 		sleep 1
-	done
-}
-
-# end SIGNAL NAME... signals daemons and waits until they are gone; after 10 s
-# they get SIGKILL.
-end() {
-	local signal=$1 name pid tick
-	shift
-	local -A signalled=()
-	for name; do
-		pid=$(pid_of "$name") || continue
-		signalled[$name]=$pid
-		kill "-$signal" "$pid" 2>/dev/null || true
-	done
-	for name in "${!signalled[@]}"; do
-		for ((tick = 0; tick < 200; tick++)); do
-			pid_of "$name" >/dev/null || break
-			((tick != 100)) || { signal=KILL && kill -KILL "${signalled[$name]}" 2>/dev/null; } || true
-			sleep 0.1
-		done
-		note "$name ended (process ${signalled[$name]}, SIG$signal)"
 	done
 }
 
