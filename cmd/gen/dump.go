@@ -14,8 +14,9 @@ func dumpCommand(e *env) *cli.Command {
 		Description: "Writes to standard output, or into a directory as immutable segments with a\n" +
 			"manifest. Interrupted at any moment, the same command goes on:\n\n" +
 			"  gen dump --count 1000000 > ratings.jsonl\n" +
-			"  gen dump --count 20000000 --to ratings --format parquet",
-		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("1000000"), []cli.Flag{
+			"  gen dump --count 20000000 --to ratings --format parquet\n" +
+			"  gen dump --count 20000000 --to hdfs://namenode:8020/data/ratings --format parquet",
+		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("1000000"), copiesFlags(), []cli.Flag{
 			dryRunFlag(), fromFlag("first `EVENT`"), countFlag("`N` events"), workersFlag(),
 		}),
 		Action: func(c *cli.Context) error {

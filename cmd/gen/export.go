@@ -5,8 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,7 +58,7 @@ func exportCommand(e *env) *cli.Command {
 			Name: name, Usage: x.usage, UsageText: "gen export " + name + " [flags]",
 			Description: x.description + "\n\n  gen export " + name + " > " + name + ".csv",
 			Flags: concat(stateFlags(), []cli.Flag{
-				&cli.StringFlag{Name: "to", Value: "-", Usage: "`FILE`, or - for standard output", Category: catOutput},
+				&cli.StringFlag{Name: "to", Value: "-", Usage: "`FILE`, also hdfs://host:port/path, or - for standard output", Category: catOutput},
 				&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + strings.Join(table.Formats(), ", ") + " (default: by the file's ending, csv)", Category: catOutput},
 			}),
 			Action: func(c *cli.Context) error {
@@ -110,7 +110,11 @@ func runExport(ctx context.Context, e *env, s *core.Snapshot, name, format, to s
 			return err
 		}
 	} else {
-		if info, err := os.Stat(to); err == nil && info.IsDir() {
+		fsys, name, err := files.Source(to)
+		if err != nil {
+			return fmt.Errorf("--to: %w", err)
+		}
+		if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
 			return fmt.Errorf("%w: --to %s is a directory: a file is wanted", errUsage, to)
 		}
 		if err := files.WriteFile(to, write); err != nil {

@@ -54,7 +54,7 @@ func sequenceFlags() []cli.Flag {
 
 func targetFlags(segment string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "to", Value: "-", Usage: "`TARGET`: - (standard output), a directory, or for stream kafka://host:port/topic", Category: catOutput},
+		&cli.StringFlag{Name: "to", Value: "-", Usage: "`TARGET`: - (standard output), a directory, also hdfs://host:port/path, or for stream kafka://host:port/topic", Category: catOutput},
 		&cli.StringFlag{Name: "format", Value: "jsonl", Usage: "`FORMAT` of the events: " + strings.Join(encode.Names(), ", "), Category: catOutput},
 		&cli.StringFlag{Name: "compress", Usage: "`CODEC`: none, gzip, zstd for text; snappy, zstd, none for Parquet; these and lz4 for Kafka (default: none, snappy, snappy)", Category: catOutput},
 		&cli.StringFlag{Name: "segment", Value: segment, Usage: "`SIZE` of a file in a directory: events (1000000) or event time (60s)", Category: catOutput},

@@ -55,7 +55,7 @@ func snapshotCommand(e *env) *cli.Command {
 // catalogueFlags say what a snapshot is made of.
 func catalogueFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "movies", Value: builtinName, Usage: "`CATALOGUE`: builtin, a MovieLens movies.csv, a Parquet file, or a directory that Spark wrote", Category: catSequence},
+		&cli.StringFlag{Name: "movies", Value: builtinName, Usage: "`CATALOGUE`: builtin, a MovieLens movies.csv, a Parquet file, or a directory that Spark wrote, also in hdfs://host:port/path", Category: catSequence},
 		&cli.StringFlag{Name: "genres", Usage: "`GENRES` to draw from: a genres_metadata directory, a file with the column genre, or a list: Drama,Comedy (default: all of the catalogue)", Category: catSequence},
 	}
 }
@@ -144,19 +144,21 @@ func readCatalogue(e *env, movies string) (*core.Catalogue, error) {
 		e.ui.warn("--movies %s: %s", movies, w)
 	}
 	if err != nil {
-		return nil, withHint(fmt.Errorf("--movies %s: %w", movies, err), catalogueHint(movies, err))
+		return nil, withHint(fmt.Errorf("--movies %s: %w", movies, err), catalogueHint(err, movies, "movies_features", "--movies builtin needs no file"))
 	}
 	return cat, nil
 }
 
-func catalogueHint(movies string, err error) string {
-	if errors.Is(err, fs.ErrNotExist) && !strings.Contains(movies, "features") {
-		return "--movies builtin needs no file"
+// catalogueHint says who writes what is missing, when it is what phase 4 of the
+// pipeline writes, and what needs no file.
+func catalogueHint(err error, path, written, instead string) string {
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return hintOf(err)
+	case strings.Contains(path, "features"):
+		return "run phase 4 of the pipeline first: it writes " + written + "; " + instead
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return "phase 4 of the pipeline writes movies_features; without it: --movies builtin"
-	}
-	return hintOf(err)
+	return instead
 }
 
 // readGenres reads the genres of a file or directory, or of a list.
@@ -175,7 +177,7 @@ func readGenres(e *env, genres string) ([]string, error) {
 		e.ui.warn("--genres %s: %s", genres, w)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("--genres %s: %w", genres, err)
+		return nil, withHint(fmt.Errorf("--genres %s: %w", genres, err), catalogueHint(err, genres, "genres_metadata", "without --genres all of the catalogue are drawn from"))
 	}
 	return list, nil
 }

@@ -26,7 +26,7 @@ func streamCommand(e *env) *cli.Command {
 			"  gen stream --to kafka://127.0.0.1:9092/ratings --start now\n\n" +
 			"Event time and pace are two things: --rate and --start fix each event's\n" +
 			"timestamp; --speed says how fast that time is played and changes no byte.",
-		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), []cli.Flag{
+		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), copiesFlags(), []cli.Flag{
 			dryRunFlag(), fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"),
 			&cli.StringFlag{Name: "speed", Value: "1", Usage: "play event time `SPEED` times as fast: 1, 60, 0.5, or max", Category: catPace},
 			&cli.DurationFlag{Name: "for", Usage: "stop after this `TIME`, e.g. 10s", Category: catPace},

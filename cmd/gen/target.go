@@ -31,6 +31,7 @@ type deliverOptions struct {
 	from     uint64
 	count    uint64 // 0: no end
 	workers  int
+	dir      files.Options
 	speed    float64 // 0: as fast as possible
 	isSet    func(flag string) bool
 }
@@ -61,6 +62,9 @@ func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
 	}
 	if o.segment, err = files.ParseSegmenting(c.String("segment")); err != nil {
 		return o, fmt.Errorf("%w: --%w", errUsage, err)
+	}
+	if o.dir, err = parseCopies(c, o.to); err != nil {
+		return o, err
 	}
 	if o.from, o.count, err = rangeOptions(c); err != nil {
 		return o, err
@@ -158,7 +162,12 @@ func banner(e *env, seq *core.Sequence, target string, from uint64, speed float6
 
 // toDir delivers into a directory, from where it stands.
 func toDir(ctx context.Context, e *env, o deliverOptions) error {
-	dir, err := files.Open(o.to)
+	var err error
+	if o.dir.Owner, err = owner(o.state); err != nil {
+		return err
+	}
+	o.dir.Owner += ", run " + o.run
+	dir, err := files.OpenWith(o.to, o.dir)
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
 	}
@@ -182,6 +191,7 @@ func toDir(ctx context.Context, e *env, o deliverOptions) error {
 	}
 	job := &files.Job{
 		Dir: dir, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Format: o.format, Workers: o.workers, Events: new(atomic.Uint64),
+		Away: func(err error) { e.ui.warn("%v; it is tried again", err) },
 		Meta: files.Meta{
 			Run: o.run, Snapshot: snapshot.ID(), Seed: o.seed, Version: core.FormatVersion, Recipe: snapshot.Recipe, Schedule: schedule,
 			From: o.from, Count: o.count, Segment: o.segment, Format: o.format.Name, Compress: o.format.Compress,
@@ -352,13 +362,15 @@ func isStop(err error) bool {
 
 // dirTrouble adds what is kept to an error of a job.
 func dirTrouble(err error, job *files.Job, result files.Result) error {
-	switch {
-	case err == nil, isStop(err):
+	if err == nil || isStop(err) || errors.Is(err, files.ErrLocked) {
 		return err
-	case errors.Is(err, files.ErrLocked):
-		return err
-	case errors.Is(err, fs.ErrPermission), result.Next == job.Meta.From:
-		return withHint(err, "gen must be able to create and rename files in "+job.Dir.URL()+"; the same command starts again")
 	}
-	return withHint(err, fmt.Sprintf("%s are published; the same command goes on at event %d", files.RangeText(job.Meta.From, result.Next), result.Next))
+	kept := fmt.Sprintf("%s are published; the same command goes on at event %d", files.RangeText(job.Meta.From, result.Next), result.Next)
+	if errors.Is(err, fs.ErrPermission) || result.Next == job.Meta.From {
+		kept = "gen must be able to create and rename files in " + job.Dir.URL() + "; the same command starts again"
+	}
+	if hint := hintOf(err); hint != "" {
+		kept = fmt.Sprintf("%s; then the same command goes on at event %d", hint, result.Next)
+	}
+	return withHint(err, kept)
 }

@@ -27,7 +27,6 @@ func topicFlags() []cli.Flag {
 	d := kafka.DefaultConfig(kafka.Target{})
 	return append(clusterFlags(), []cli.Flag{
 		&cli.IntFlag{Name: "partitions", Value: 6, Usage: "`N` partitions of a topic that is created", Category: catTarget},
-		&cli.IntFlag{Name: "replication", Usage: "`N` replicas of a topic that is created (default: the broker's)", Category: catTarget},
 		&cli.DurationFlag{Name: "commit-interval", Value: d.CommitInterval, Usage: "commit after this `TIME`: events are visible so late; a run that is behind takes longer by itself", Category: catTarget},
 		&cli.IntFlag{Name: "commit-events", Value: d.CommitEvents, Usage: "commit after `N` events at the latest", Category: catTarget},
 		&cli.StringFlag{Name: "record-time", Value: "wall", Usage: "a record's own `TIME`: wall (the clock) or event; retention deletes by it", Category: catTarget},

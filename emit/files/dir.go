@@ -26,6 +26,10 @@ import (
 // ErrLocked is returned when another process writes into the directory.
 var ErrLocked = errors.New("another process writes into it")
 
+// ErrAway is returned when a file system, or a part of it, does not answer or
+// takes nothing now: the same step, from its beginning, may succeed later.
+var ErrAway = errors.New("the file system does not answer")
+
 // ErrScheme is returned for a URL of a kind that cannot be read or written.
 var ErrScheme = errors.New("no files at")
 
@@ -58,23 +62,54 @@ type Pending interface {
 	Abort()
 }
 
-// schemes opens the directory of a URL scheme; "" is a plain path.
-var schemes = map[string]func(target string) (Dir, error){
-	"":     openLocal,
-	"file": openLocal,
+// Options say how a directory is written. The zero value is good for reading.
+type Options struct {
+	// Owner names who writes. A writer knows that no other process of its own
+	// name is alive: in HDFS it breaks the lock that such a one has left behind.
+	Owner string
+	// Replication and BlockSize, in bytes, are those of the files in HDFS. 0 is
+	// the default of the file system.
+	Replication int
+	BlockSize   int64
 }
 
-// Open returns the directory of a path or URL. It touches nothing.
-func Open(target string) (Dir, error) {
-	scheme, _, ok := strings.Cut(target, "://")
+// scheme is a kind of file system.
+type scheme struct {
+	// open returns a directory, which need not exist. It changes nothing.
+	open func(target string, o Options) (Dir, error)
+	// split returns the directory of something to read and its name in there.
+	split func(target string) (dir, name string, err error)
+}
+
+// schemes are the file systems by the scheme of their URLs; "" is a plain path.
+var schemes = map[string]scheme{
+	"":     {openLocal, splitLocal},
+	"file": {openLocal, splitLocal},
+	"hdfs": {openHDFS, splitHDFS},
+}
+
+func schemeOf(target string) (scheme, error) {
+	name, _, ok := strings.Cut(target, "://")
 	if !ok {
-		scheme = ""
+		name = ""
 	}
-	open, ok := schemes[scheme]
+	s, ok := schemes[name]
 	if !ok {
-		return nil, fmt.Errorf("%w %s://; there are a path and file://", ErrScheme, scheme)
+		return scheme{}, fmt.Errorf("%w %s://; there are a path, file:// and %s", ErrScheme, name, HDFS)
 	}
-	return open(target)
+	return s, nil
+}
+
+// Open returns the directory of a path or URL, for reading.
+func Open(target string) (Dir, error) { return OpenWith(target, Options{}) }
+
+// OpenWith returns the directory of a path or URL. It changes nothing.
+func OpenWith(target string, o Options) (Dir, error) {
+	s, err := schemeOf(target)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(target, o)
 }
 
 // localPath returns the path of a plain path or a file:// URL.
@@ -90,6 +125,35 @@ func localPath(target string) (string, error) {
 		return "", fmt.Errorf("%s names the host %s: write file:///path", target, u.Host)
 	}
 	return u.Path, nil
+}
+
+// WriteFile writes a single file of a path or URL: under a temporary name, made
+// durable, then renamed.
+func WriteFile(target string, write func(io.Writer) error) error {
+	s, err := schemeOf(target)
+	if err != nil {
+		return err
+	}
+	dir, name, err := s.split(target)
+	if err != nil {
+		return err
+	}
+	d, err := s.open(dir, Options{})
+	if err != nil {
+		return err
+	}
+	p, err := d.Create(name)
+	if err != nil {
+		return err
+	}
+	defer p.Abort()
+	if err := write(p); err != nil {
+		return err
+	}
+	if err := p.Finish(); err != nil {
+		return err
+	}
+	return p.Publish()
 }
 
 // publish writes a whole small file durably.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"gen/core"
 	"gen/emit/encode"
@@ -31,6 +32,9 @@ type Job struct {
 	Accepted func(next uint64) (wait func(ctx context.Context, n uint64) error, err error)
 	// Published, when set, is told of each segment, in order.
 	Published func(Entry)
+	// Away, when set, is told of a failure after which a step is tried again.
+	// It may be called from several goroutines.
+	Away func(error)
 	// Events, when set, counts the events made for segments that are written.
 	Events *atomic.Uint64
 
@@ -76,7 +80,7 @@ func (j *Job) Run(ctx context.Context) (Result, error) {
 		return result, nil
 	}
 	if p.meta {
-		if err := publishJSON(j.Dir, MetaFile, j.Meta); err != nil {
+		if err := j.again(ctx, func() error { return publishJSON(j.Dir, MetaFile, j.Meta) }); err != nil {
 			return result, err
 		}
 	}
@@ -97,6 +101,36 @@ func (j *Job) plan() (plan, error) {
 		return plan{}, err
 	}
 	return makePlan(j.Dir, names, saved, j.Meta)
+}
+
+// patience is how long a step is tried again.
+const patience = 20 * time.Second
+
+// again does a step, from its beginning, until it succeeds or the file system
+// has been away for as long as patience. A file that was begun is lost then; it
+// holds nothing that cannot be made again.
+func (j *Job) again(ctx context.Context, step func() error) error {
+	var since time.Time
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
+		err := step()
+		if !errors.Is(err, ErrAway) {
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+			if j.Away != nil {
+				j.Away(err)
+			}
+		}
+		if time.Since(since) > patience {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // task is a segment to be written.
@@ -188,10 +222,10 @@ func (j *Job) finish(ctx context.Context, p plan, result *Result) error {
 		m.Rows += e.Rows
 		m.Bytes += e.Bytes
 	}
-	if err := publishJSON(j.Dir, ManifestFile, m); err != nil {
+	if err := j.again(ctx, func() error { return publishJSON(j.Dir, ManifestFile, m) }); err != nil {
 		return err
 	}
-	if err := publish(j.Dir, SuccessFile, nil); err != nil {
+	if err := j.again(ctx, func() error { return publish(j.Dir, SuccessFile, nil) }); err != nil {
 		return fmt.Errorf("write %s/%s: %w", j.Dir.URL(), SuccessFile, err)
 	}
 	result.Next = m.Next
@@ -224,7 +258,14 @@ func (w *segmentWriter) check(ctx context.Context, seg segment) (e Entry, replac
 	if e, err = w.encode(ctx, seg, io.Discard); err != nil {
 		return e, false, err
 	}
-	found, err := hashFile(w.job.Dir, e)
+	var found Entry
+	err = w.job.again(ctx, func() (err error) {
+		found, err = hashFile(w.job.Dir, e)
+		return err
+	})
+	if errors.Is(err, ErrAway) {
+		return e, false, err
+	}
 	if err == nil && found.SHA256 == e.SHA256 {
 		return e, false, nil
 	}

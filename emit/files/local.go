@@ -3,7 +3,6 @@ package files
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -13,7 +12,7 @@ import (
 // local is a directory of the machine's file systems.
 type local struct{ path string }
 
-func openLocal(target string) (Dir, error) {
+func openLocal(target string, _ Options) (Dir, error) {
 	path, err := localPath(target)
 	if err != nil {
 		return nil, err
@@ -27,6 +26,20 @@ func openLocal(target string) (Dir, error) {
 		return nil, fmt.Errorf("%s is a file: a directory is wanted", path)
 	}
 	return &local{path}, nil
+}
+
+func splitLocal(target string) (dir, name string, err error) {
+	path, err := localPath(target)
+	if err != nil {
+		return "", "", err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", "", err
+	}
+	if filepath.Dir(path) == path {
+		return path, ".", nil
+	}
+	return filepath.Dir(path), filepath.Base(path), nil
 }
 
 func (d *local) URL() string {
@@ -120,22 +133,4 @@ func syncDir(path string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// WriteFile writes a single local file: under a temporary name, made durable,
-// then renamed.
-func WriteFile(path string, write func(io.Writer) error) error {
-	dir := &local{filepath.Dir(path)}
-	p, err := dir.Create(filepath.Base(path))
-	if err != nil {
-		return err
-	}
-	defer p.Abort()
-	if err := write(p); err != nil {
-		return err
-	}
-	if err := p.Finish(); err != nil {
-		return err
-	}
-	return p.Publish()
 }

@@ -21,7 +21,8 @@ type segmentWriter struct {
 	job    *Job
 	events []core.Event
 	out    *bufio.Writer
-	live   bool // its events are new: they are waited for and counted
+	live   bool   // its events are new: they are waited for and counted
+	made   uint64 // events counted of this segment
 }
 
 func (j *Job) newSegmentWriter() *segmentWriter {
@@ -30,6 +31,17 @@ func (j *Job) newSegmentWriter() *segmentWriter {
 
 // publish makes one segment, waits for the one before it, and publishes it.
 func (w *segmentWriter) publish(ctx context.Context, seg segment, before <-chan struct{}, published func(Entry)) error {
+	w.made = 0
+	return w.job.again(ctx, func() error {
+		if w.made > 0 {
+			w.job.Events.Add(-w.made)
+			w.made = 0
+		}
+		return w.try(ctx, seg, before, published)
+	})
+}
+
+func (w *segmentWriter) try(ctx context.Context, seg segment, before <-chan struct{}, published func(Entry)) error {
 	file, err := w.job.Dir.Create(partName(seg.index, w.job.Format.Ext()))
 	if err != nil {
 		return err
@@ -91,6 +103,7 @@ func (w *segmentWriter) fill(ctx context.Context, seg segment, write func([]core
 		}
 		if w.live && w.job.Events != nil {
 			w.job.Events.Add(k)
+			w.made += k
 		}
 		n += k
 	}
