@@ -13,6 +13,7 @@ are invented from the movieId.
 import argparse
 import json
 import os
+import pathlib
 import sys
 
 from py4j.protocol import Py4JJavaError
@@ -102,16 +103,21 @@ def write(spark, source, out):
     return {"movies": movies.count(), "unlisted": movies.filter(movies.genres == UNKNOWN).count(), "genres": len(genres)}
 
 
+def url(path):
+    """Returns a path as a URL: with HADOOP_CONF_DIR a mere path is one in HDFS."""
+    return path if "://" in path else pathlib.Path(path).absolute().as_uri()
+
+
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     p.add_argument("movies", metavar="MOVIES_CSV", help="columns movieId, title, genres")
-    p.add_argument("out", metavar="OUT_DIR", help="where movies_features and genres_metadata are made")
+    p.add_argument("out", metavar="OUT_DIR", help="where both directories are made, also hdfs://host:port/path")
     options = p.parse_args(argv)
     if not os.path.isfile(options.movies):
         sys.exit(f"spark_catalogue.py: {options.movies}: no such file")
     try:
         with local_spark.session("catalogue") as spark:
-            counts = write(spark, os.path.abspath(options.movies), os.path.abspath(options.out))
+            counts = write(spark, url(options.movies), url(options.out))
     except (PySparkException, Py4JJavaError, ValueError) as e:
         sys.exit(f"spark_catalogue.py: {options.movies}: {local_spark.reason(e)}")
     print(json.dumps(counts))
