@@ -30,6 +30,7 @@ import time
 import local_spark
 
 COLUMNS = {"userId", "movieId", "rating", "timestamp"}
+PARQUET = [("userId", "int"), ("movieId", "int"), ("rating", "double"), ("timestamp", "bigint")]  # as Spark names them
 FORMATS = ("jsonl", "csv", "parquet")
 TOTALS = ("count", "sum_user", "sum_movie", "avg_rating", "histogram", "min_timestamp", "max_timestamp")
 
@@ -56,6 +57,8 @@ def read_spark(spark, folder, form):
         table = spark.read.csv(folder, header=True, inferSchema=True)
     else:
         table = spark.read.parquet(folder)
+        if table.dtypes != PARQUET:
+            raise Finding(f"schema {table.dtypes}")
     check_columns(table.columns)
     totals = table.groupBy("rating").agg(
         F.count("*"), F.sum("userId"), F.sum("movieId"), F.min("timestamp"), F.max("timestamp"))
