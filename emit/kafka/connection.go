@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Target
 	Client             []kgo.Opt // of a client.properties file: they win over everything below
+	Security           Security  // of that file
 	CursorTopic        string
 	Partitions         int // of a topic that is created; 0: 6
 	Replication        int // of a topic that is created; 0: the broker's default
@@ -84,7 +85,8 @@ type Connection struct {
 // missing, and the topic itself may be: Delivery makes it when there is reason
 // to. Without, the connection is for reading: the topic must be there, and the
 // cursor topic may be missing. It returns an error that is a kerr.Error or a dial
-// error, or ErrNoTopic, or, with create, ErrPolicy.
+// error, or ErrNoTopic, or, with create, ErrPolicy; Explain says of some what the
+// user can do.
 func Connect(ctx context.Context, c Config, create bool) (*Connection, error) {
 	conn, err := Dial(c)
 	if err != nil {
@@ -129,6 +131,9 @@ func (conn *Connection) options(more ...kgo.Opt) []kgo.Opt {
 }
 
 func (conn *Connection) load(ctx context.Context, create bool) error {
+	if err := conn.checkRights(ctx, create); err != nil {
+		return err
+	}
 	meta, err := conn.admin.Metadata(ctx, conn.Topic, conn.CursorTopic)
 	if err != nil {
 		return fmt.Errorf("ask %v for metadata: %w", conn.Brokers, err)
@@ -220,7 +225,7 @@ func (conn *Connection) createOne(ctx context.Context, s shape) error {
 		return nil // another process was faster
 	}
 	if err != nil {
-		return fmt.Errorf("create topic %q: %w", s.name, err)
+		return fmt.Errorf("create topic %q: %w", s.name, refusedTo(err, "Create", "topic", s.name))
 	}
 	conn.Say("created topic %q with %d partitions", s.name, s.partitions)
 	return nil
@@ -252,23 +257,29 @@ func (conn *Connection) awaitTopic(ctx context.Context, name string) (kadm.Metad
 // may be.
 func (conn *Connection) checkConfigs(ctx context.Context) error {
 	conn.batchBytes = 128 << 10 // smaller requests keep client and broker both at work
-	names := []string{conn.CursorTopic}
-	if conn.topicID != "" {
-		names = append(names, conn.Topic)
+	if err := conn.checkConfigsOf(ctx, conn.CursorTopic); err != nil || conn.topicID == "" {
+		return err
 	}
-	configs, err := conn.admin.DescribeTopicConfigs(ctx, names...)
+	err := conn.checkConfigsOf(ctx, conn.Topic)
+	if IsRefused(err) {
+		return nil // DescribeConfigs is not among the rights a run needs there
+	}
+	return err
+}
+
+// checkConfigsOf asks for one topic: of several, kadm returns nothing when one
+// is refused.
+func (conn *Connection) checkConfigsOf(ctx context.Context, topic string) error {
+	configs, err := conn.admin.DescribeTopicConfigs(ctx, topic)
+	for _, c := range configs {
+		err = errors.Join(err, c.Err)
+	}
 	if err != nil {
-		return fmt.Errorf("read the topics' configuration: %w", err)
+		return fmt.Errorf("read the configuration of topic %q: %w", topic, refusedTo(err, "DescribeConfigs", "topic", topic))
 	}
 	for _, c := range configs {
-		if errors.Is(c.Err, kerr.TopicAuthorizationFailed) && c.Name == conn.Topic {
-			continue // DescribeConfigs is not among the rights a run needs there
-		}
-		if c.Err != nil {
-			return fmt.Errorf("read the configuration of topic %q: %w", c.Name, c.Err)
-		}
 		for _, entry := range c.Configs {
-			if err := conn.checkConfig(c.Name, entry); err != nil {
+			if err := conn.checkConfig(topic, entry); err != nil {
 				return err
 			}
 		}

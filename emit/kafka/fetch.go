@@ -106,7 +106,7 @@ func (r *reader) partition(ctx context.Context, x Extent) error {
 			}
 			r.each(Batch{Partition: x.Partition, Skipped: true})
 		case err != nil && !passes(err):
-			return fmt.Errorf("read %s-%d at offset %d: %w", r.topic, x.Partition, at, err)
+			return fmt.Errorf("read %s-%d at offset %d: %w", r.topic, x.Partition, at, refusedTo(err, "Read", "topic", r.topic))
 		case next == at: // a broker that is slow or away, or that throttles
 			if time.Since(lastProgress) > patient {
 				return fmt.Errorf("read %s-%d at offset %d of %d: %w", r.topic, x.Partition, at, x.End, firstErr(err, ErrNoAnswer))

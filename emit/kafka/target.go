@@ -21,6 +21,14 @@
 //
 // Each record carries the header "gen": 8 bytes of the run's identity and 8
 // bytes with the number of the event, both big-endian; see RunID.
+//
+// # Rights
+//
+// A delivery wants Write on the topic and on its transactional id; Write, Read
+// and DescribeConfigs on the cursor topic; Create on a topic that is missing.
+// Read on the topic lets it look for hanging transactions, and for records of a
+// run without a cursor, so that a second run wants it. A reader wants Read on
+// both topics and DescribeConfigs on the cursor topic.
 package kafka
 
 import (
