@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,8 @@ func (x *checkup) alter(topic, setting string) string {
 
 // allow returns the command by which an administrator gives rights.
 func (x *checkup) allow(resource string, operations ...string) string {
-	return x.toolAs("admin.properties", "kafka-acls", "--add --allow-principal User:NAME --operation", strings.Join(operations, " --operation "), resource)
+	user := quoted("User:" + cmp.Or(x.opts.config.Security.User, "NAME"))
+	return x.toolAs("admin.properties", "kafka-acls", "--add --allow-principal", user, "--operation", strings.Join(operations, " --operation "), resource)
 }
 
 // again returns a command of gen for the same target and run.
@@ -87,6 +89,10 @@ func lookAtBrokers(ctx context.Context, x *checkup) finding {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		x.brokers, err = x.conn.LookAtBrokers(ctx)
+	}
+	var trouble *kafka.Trouble
+	if errors.As(x.opts.config.Explain(err), &trouble) {
+		return wrong(trouble.Remedy, "%s", trouble.What)
 	}
 	if err != nil {
 		return missing(x.tool("kafka-broker-api-versions"), "no connection to %s: %v", strings.Join(x.opts.config.Brokers, ","), err)

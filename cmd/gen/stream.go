@@ -23,7 +23,8 @@ func streamCommand(e *env) *cli.Command {
 			"command goes on there:\n\n" +
 			"  gen stream --seed 42 --count 20\n" +
 			"  gen stream --to ratings --rate 200 --start now\n" +
-			"  gen stream --to kafka://127.0.0.1:9092/ratings --start now\n\n" +
+			"  gen stream --to kafka://127.0.0.1:9092/ratings --start now\n" +
+			"  gen stream --to kafka://kafka1:9093/ratings --kafka-config client.properties\n\n" +
 			"Event time and pace are two things: --rate and --start fix each event's\n" +
 			"timestamp; --speed says how fast that time is played and changes no byte.",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), copiesFlags(), []cli.Flag{

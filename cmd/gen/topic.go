@@ -44,6 +44,7 @@ func takeOverFlag() cli.Flag {
 // clusterFlags are the flags of every command that reaches a Kafka cluster.
 func clusterFlags() []cli.Flag {
 	return []cli.Flag{
+		&cli.StringFlag{Name: "kafka-config", Usage: "Java client.properties `FILE`: login, TLS and tuning of the Kafka clients", Category: catTarget},
 		&cli.StringFlag{Name: "cursor-topic", Value: kafka.DefaultConfig(kafka.Target{}).CursorTopic, Usage: "compacted `TOPIC` that keeps the cursors", Category: catTarget},
 	}
 }
@@ -56,6 +57,11 @@ func parseCluster(c *cli.Context, e *env, to string) (kafka.Config, error) {
 	}
 	config := kafka.DefaultConfig(target)
 	config.CursorTopic, config.Say = c.String("cursor-topic"), e.ui.say
+	if path := c.String("kafka-config"); path != "" {
+		if err := config.LoadProperties(path); err != nil {
+			return config, fmt.Errorf("--kafka-config: %w", err)
+		}
+	}
 	config.Owner, err = owner(c.String("state"))
 	return config, err
 }
@@ -112,7 +118,7 @@ func reach(ctx context.Context, config kafka.Config, create bool) (*kafka.Connec
 	if err != nil && errors.Is(context.Cause(ctx), errNoBroker) {
 		return nil, withHint(fmt.Errorf("%w at %s in %s: %w", errNoBroker, strings.Join(config.Brokers, ","), patience, err), "nothing was sent; the cursor stays where it is")
 	}
-	return conn, err
+	return conn, config.Explain(err)
 }
 
 var errNoBroker = errors.New("no broker answered")
@@ -272,6 +278,10 @@ func topicTrouble(err error, config kafka.Config) error {
 		return withHint(err, "begin the run anew with --restart")
 	case errors.Is(err, kafka.ErrOtherOwner):
 		return withHint(err, "stop it first; --take-over fences it")
+	}
+	var trouble *kafka.Trouble
+	if err = config.Explain(err); errors.As(err, &trouble) {
+		return err
 	}
 	return fmt.Errorf("%s: %w", strings.Join(config.Brokers, ","), err)
 }

@@ -26,7 +26,7 @@ func verifyTopic(ctx context.Context, e *env, c *cli.Context, target string) err
 	// them.
 	cursors, err := conn.ReadCursors(ctx)
 	if err != nil {
-		return noCursors(err, conn)
+		return noCursors(conn.Explain(err), conn)
 	}
 	runs, err := topicRuns(c.String("state"), cursors, c.String("run"))
 	if err != nil {
@@ -34,7 +34,7 @@ func verifyTopic(ctx context.Context, e *env, c *cli.Context, target string) err
 	}
 	extents, hidden, err := conn.Settled(ctx, kafka.Settling)
 	if err != nil {
-		return err
+		return conn.Explain(err)
 	}
 	var records atomic.Uint64
 	stop := e.ui.progress("verify", &records, offsets(extents))
@@ -43,7 +43,7 @@ func verifyTopic(ctx context.Context, e *env, c *cli.Context, target string) err
 	})
 	stop()
 	if err != nil {
-		return err
+		return conn.Explain(err)
 	}
 	if len(runs) == 0 && report.OK() {
 		return noCursors(errNothingToVerify, conn)
