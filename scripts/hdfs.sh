@@ -231,6 +231,8 @@ cmd_restart() {
 		fetch
 		boot "${down[@]}"
 		write_env
+		# With its DataNode a NameNode leaves safe mode in a moment.
+		((ha)) || ! pid_of datanode >/dev/null || ! pid_of namenode >/dev/null || tool dfsadmin -safemode wait >/dev/null
 	fi
 	echo "$address"
 }
