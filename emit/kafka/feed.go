@@ -174,8 +174,9 @@ type acks struct {
 	first atomic.Pointer[error]
 }
 
-func (a *acks) done(_ *kgo.Record, err error) {
+func (a *acks) done(r *kgo.Record, err error) {
 	if err != nil {
+		err = refusedTo(err, "Write", "topic", r.Topic)
 		a.first.CompareAndSwap(nil, &err)
 		return
 	}

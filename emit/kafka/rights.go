@@ -77,17 +77,14 @@ func (conn *Connection) checkRights(ctx context.Context, deliver bool) error {
 }
 
 // wanted returns what a delivery, or else a reader, does with a topic.
-func (conn *Connection) wanted(topic string, deliver bool) (operations []kmsg.ACLOperation) {
-	if deliver {
-		operations = append(operations, kmsg.ACLOperationWrite)
+func (conn *Connection) wanted(topic string, deliver bool) []kmsg.ACLOperation {
+	switch {
+	case !deliver:
+		return []kmsg.ACLOperation{kmsg.ACLOperationRead}
+	case topic == conn.CursorTopic:
+		return []kmsg.ACLOperation{kmsg.ACLOperationWrite, kmsg.ACLOperationRead, kmsg.ACLOperationDescribeConfigs}
 	}
-	if !deliver || topic == conn.CursorTopic {
-		operations = append(operations, kmsg.ACLOperationRead)
-	}
-	if topic == conn.CursorTopic {
-		operations = append(operations, kmsg.ACLOperationDescribeConfigs)
-	}
-	return operations
+	return []kmsg.ACLOperation{kmsg.ACLOperationWrite}
 }
 
 // allows tells whether a set of authorized operations, one bit each, holds one.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -293,6 +294,17 @@ func TestRightsOfAReader(t *testing.T) {
 	}
 	if _, err := newDelivery(config, seq, 1).Deliver(t.Context()); !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Errorf("Deliver = %v, want the broker's error behind it", err)
+	}
+}
+
+// A right that is withdrawn while events are sent.
+func TestRefusedRecord(t *testing.T) {
+	var a acks
+	a.done(&kgo.Record{Topic: "gen.cursors"}, fmt.Errorf("produce: %w", kerr.TopicAuthorizationFailed))
+	a.done(&kgo.Record{Topic: "ratings"}, kerr.OperationNotAttempted)
+	var refused *RefusedError
+	if err := a.failure(); !errors.As(err, &refused) || refused.Error() != "no right to Write on topic gen.cursors" || !fatal(err) {
+		t.Errorf("failure = %v, want the right that is missing, and the end", err)
 	}
 }
 

@@ -28,7 +28,7 @@
 // and DescribeConfigs on the cursor topic; Create on a topic that is missing.
 // Read on the topic lets it look for hanging transactions, and for records of a
 // run without a cursor, so that a second run wants it. A reader wants Read on
-// both topics and DescribeConfigs on the cursor topic.
+// both topics.
 package kafka
 
 import (
