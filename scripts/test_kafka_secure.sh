@@ -179,7 +179,7 @@ secrets+=("$(sed -n 's/.* password="\([^"]*\)".*/\1/p' "$dir/client.properties")
 allow() { kafka tool acls --add --allow-principal User:gen "$@" >admin.log || fail "$(<admin.log)"; }
 allow --operation Create --operation Write --operation Read --topic ratings
 allow --operation Create --operation Write --operation Read --operation DescribeConfigs --topic gen.cursors
-allow --operation Write --transactional-id gen --resource-pattern-type prefixed
+allow --operation Write --transactional-id gen: --resource-pattern-type prefixed
 each_mechanism
 echo "ok: Kafka 2.8.2, each mechanism: $(tail -n 1 verified)"
 

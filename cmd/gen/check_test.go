@@ -184,7 +184,7 @@ func TestTopicFindings(t *testing.T) {
 		to: "kafka://h:9092/ratings", state: "gen-state", run: "seed-42", clientFile: "client.properties",
 		config: kafka.Config{Target: kafka.Target{Brokers: []string{"h:9092"}, Topic: "ratings"}, CursorTopic: "gen.cursors", Owner: "me:/a"},
 	}}
-	x.transactions.ID = "gen/ratings/seed-42/0-of-1"
+	x.transactions.ID = "gen:ratings:seed-42:0-of-1"
 	topic := func(s kafka.TopicState) finding { return judgeTopic(x, s) }
 	events := func(look func() finding) func(kafka.TopicState) finding {
 		return func(s kafka.TopicState) finding { x.events = s; return look() }

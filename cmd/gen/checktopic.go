@@ -143,7 +143,7 @@ func lookAtTransactions(ctx context.Context, x *checkup) finding {
 	if t.ScratchErr == nil {
 		x.scratch = scratch
 	}
-	id := "--transactional-id gen --resource-pattern-type prefixed"
+	id := "--transactional-id gen: --resource-pattern-type prefixed"
 	switch {
 	case kafka.IsRefused(t.RunErr):
 		return missing(x.allow(id, "Write"), "no right to use the transactional id %s", t.ID)

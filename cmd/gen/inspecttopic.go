@@ -138,7 +138,9 @@ func (a topicAnswer) eventsText() string {
 // openTexts returns a text for each open transaction.
 func openTexts(open []kafka.NamedTransaction) (texts []string) {
 	for i, t := range open {
-		same := func(o kafka.NamedTransaction) bool { return o.ProducerID == t.ProducerID && o.ProducerEpoch == t.ProducerEpoch }
+		same := func(o kafka.NamedTransaction) bool {
+			return o.ProducerID == t.ProducerID && o.ProducerEpoch == t.ProducerEpoch
+		}
 		if slices.IndexFunc(open, same) < i {
 			continue // told already
 		}

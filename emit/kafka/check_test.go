@@ -117,7 +117,7 @@ func TestLookAtRights(t *testing.T) {
 	c, login := with(t,
 		allowed(kmsg.ACLResourceTypeTopic, "ratings", kmsg.ACLOperationWrite),
 		allowed(kmsg.ACLResourceTypeTopic, "gen.cursors", kmsg.ACLOperationRead),
-		allowed(kmsg.ACLResourceTypeTransactionalId, "gen/ratings", kmsg.ACLOperationWrite))
+		allowed(kmsg.ACLResourceTypeTransactionalId, "gen:ratings", kmsg.ACLOperationWrite))
 	for _, topic := range []string{"ratings", "gen.cursors"} {
 		if err := c.CreateTopic(topic, 1, nil); err != nil {
 			t.Fatal(err)

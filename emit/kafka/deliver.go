@@ -85,7 +85,11 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 		}
 	}
 	d.cursor.Schedule = d.Sequence.Schedule
-	return d.play(ctx, s)
+	err = d.play(ctx, s)
+	if s.open && !errors.Is(err, ErrFenced) && (fatal(err) || ctx.Err() != nil) {
+		s.abort()
+	}
+	return err
 }
 
 // begin fixes what the whole invocation keeps.

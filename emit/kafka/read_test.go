@@ -304,7 +304,7 @@ func TestLast(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	s := newShelf(t, 1)
 	s.deleteRecords(0, 10)
-	tx := s.producer(kgo.TransactionalID("gen/ratings/a/0-of-1"))
+	tx := s.producer(kgo.TransactionalID("gen:ratings:a:0-of-1"))
 	if err := tx.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
@@ -317,8 +317,8 @@ func TestDescribe(t *testing.T) {
 	if !slices.Equal(d.Partitions, want) || d.Configs["cleanup.policy"] != "delete" {
 		t.Errorf("partitions %+v, policy %q, want %+v, delete", d.Partitions, d.Configs["cleanup.policy"], want)
 	}
-	if len(d.Open) != 1 || d.Open[0].TransactionalID != "gen/ratings/a/0-of-1" || d.Open[0].State != "Ongoing" || d.Open[0].Start != 100 {
-		t.Errorf("open transactions %+v, want that of gen/ratings/a/0-of-1 from offset 100 on", d.Open)
+	if len(d.Open) != 1 || d.Open[0].TransactionalID != "gen:ratings:a:0-of-1" || d.Open[0].State != "Ongoing" || d.Open[0].Start != 100 {
+		t.Errorf("open transactions %+v, want that of gen:ratings:a:0-of-1 from offset 100 on", d.Open)
 	}
 }
 

@@ -35,8 +35,14 @@ type session struct {
 func (s *session) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { s.disconnected.Store(true) }
 
 // transactionalID names the run's producer: whoever takes it next fences the
-// one before.
-func transactionalID(topic, run string) string { return "gen/" + topic + "/" + run + "/" + onlyShard }
+// one before. It holds no slash: a broker with ZooKeeper keeps ACLs under paths,
+// and fails at a name with one (Kafka 2.8.2).
+func transactionalID(topic, run string) string {
+	return transactionalPrefix + topic + ":" + run + ":" + onlyShard
+}
+
+// transactionalPrefix is what every transactional id of gen begins with.
+const transactionalPrefix = "gen:"
 
 // openSession recovers: it ends what a predecessor left open, reads the
 // cursor and decides where to go on. Errors that are not of decide.go may pass.
@@ -51,6 +57,16 @@ func openSession(ctx context.Context, c Config, asked Cursor, local uint64) (*se
 		return nil, err
 	}
 	return s, nil
+}
+
+// abort ends the open transaction of a run that will not go on, as well as it
+// can: otherwise readers wait for it to time out.
+func (s *session) abort() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if s.producer.AbortBufferedRecords(ctx) == nil {
+		_ = s.producer.EndTransaction(ctx, kgo.TryAbort) // what is left open times out
+	}
 }
 
 func (s *session) close() {

@@ -56,11 +56,6 @@ func (c *Config) rightsTrouble(err error) (what, remedy string) {
 	return "", ""
 }
 
-// transactionalPrefix is what every transactional id of gen begins with. It
-// holds no slash: a broker with ZooKeeper keeps ACLs under paths, and fails at
-// a name with one (Kafka 2.8.2).
-const transactionalPrefix = "gen"
-
 func (c *Config) loginTrouble(err error) (what, remedy string) {
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
