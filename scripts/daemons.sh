@@ -1,6 +1,7 @@
 # daemons.sh is a part of kafka.sh and hdfs.sh: the processes of a service. Each
 # is named by its folder in DIR, broker-1 or namenode, which holds its pid and
-# its log. It uses their variables: dir, libs, java, logging.
+# its log. It uses their variables: dir, libs, java, logging. spark/jars.sh takes
+# fetch_jars alone.
 # shellcheck shell=bash disable=SC2154
 
 note() { echo "${0##*/}: $*" >&2; }
