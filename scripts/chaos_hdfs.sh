@@ -91,17 +91,17 @@ unmount() {
 	cleanup
 }
 trap unmount EXIT
-address=$(hdfs start) || fail "no HDFS: $(cat hdfs.log)"
-small=(dump --count 1000000 --segment 100000 --block-size 1m)
-refused 1 'could only be written to 0\|Ack error\|write failed' ./gen "${small[@]}" --state full --to "$address/full" --quiet
+address=$(hdfs start --block-size 1m) || fail "no HDFS: $(cat hdfs.log)"
+small=(dump --count 1000000 --segment 100000)
+refused 1 'could only be written to 0\|Ack error\|ended the connection' ./gen "${small[@]}" --state full --to "$address/full" --quiet
 grep -q 'hint: .*goes on at event [0-9]' refused || fail "no hint: $(cat refused)"
 ./gen verify "$address/full" >verified || fail "$(cat verified)"
 leftovers=$(hdfs tool fs -ls "$address/full" | grep '/\.\|_SUCCESS\|_gen.lock' || true)
 [[ -z $leftovers ]] || fail "left behind on a full disk: $leftovers"
 mount -o remount,size=400m hdfs/datanode/data
 until ./gen "${small[@]}" --state full --to "$address/full" --quiet 2>refused; do
-	grep -q 'could only be written to 0' refused || fail "$(cat refused)" # the DataNode has not looked yet
+	grep -q 'hint: is a DataNode up' refused || fail "$(cat refused)" # it has not looked at its disk yet
 done
-./gen "${small[@]:0:5}" --to want-full --quiet
+./gen "${small[@]}" --to want-full --quiet
 same full want-full
 ok "a full disk: $(sed -n 2p verified | cut -d, -f1) were whole, then complete"

@@ -2,7 +2,7 @@
 # hdfs.sh runs a real HDFS on 127.0.0.1, a NameNode and a DataNode, with its
 # data and logs in DIR:
 #
-#	scripts/hdfs.sh start DIR [--ha]
+#	scripts/hdfs.sh start DIR [--ha] [--block-size 128m]
 #	scripts/hdfs.sh tool DIR fs -ls /
 #	scripts/hdfs.sh kill DIR [NAME]     SIGKILL for namenode or datanode, or for all
 #	scripts/hdfs.sh restart DIR [NAME]  starts it, or all that are down, on the same
@@ -16,6 +16,9 @@
 # --ha adds a second NameNode, namenode2, of the nameservice gen: nn1 is active
 # until somebody says `tool DIR haadmin -transitionToActive nn2`. The address is
 # then that of the nameservice.
+#
+# --block-size is that of files, and what a disk must have free for the DataNode
+# to use it.
 #
 # tool knows fs, dfsadmin, haadmin, or a class by its full name.
 #
@@ -70,6 +73,8 @@ write_conf() {
 	{
 		echo '<configuration>'
 		property dfs.replication 1
+		property dfs.blocksize "$block_size"
+		property dfs.datanode.round-robin-volume-choosing-policy.additional-available-space 0 # else a GB must stay free
 		property dfs.datanode.data.dir "$dir/datanode/data"
 		property dfs.datanode.address "127.0.0.1:${own[2]}"
 		property dfs.datanode.http.address "127.0.0.1:${own[3]}"
@@ -187,9 +192,15 @@ ready() {
 }
 
 cmd_start() {
-	ha=0
-	[[ $# == 0 || $* == --ha ]] || usage
-	((!$#)) || ha=1
+	ha=0 block_size=128m
+	while (($#)); do
+		case $1 in
+		--ha) ha=1 ;;
+		--block-size) block_size=${2-} && shift ;;
+		*) usage ;;
+		esac
+		shift || usage
+	done
 	check_java HDFS
 	mkdir -p "$dir"
 	dir=$(cd "$dir" && pwd -P)
