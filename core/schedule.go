@@ -72,6 +72,20 @@ func Peak(s Shape) float64 {
 	return 0
 }
 
+// rateAt returns the rate of a shape at ms after its start, in events per second:
+// a number to look at.
+func rateAt(s Shape, ms int64) float64 {
+	switch s := s.(type) {
+	case *Poisson:
+		return rateAt(s.rate, ms)
+	case *Stages:
+		return s.rateAt(ms)
+	case Rate:
+		return s.PerSecond()
+	}
+	return 0
+}
+
 // Schedule gives each event its time. The zero value is not a schedule: it can
 // be compared and recorded, but methods that need a time panic.
 type Schedule struct{ Segments []Segment }
@@ -99,6 +113,16 @@ func (s Schedule) Before(t int64) uint64 {
 		}
 	}
 	return 0
+}
+
+// RateAt returns the events per second of event time at t (epoch ms): a number to
+// look at.
+func (s Schedule) RateAt(t int64) float64 {
+	i := len(s.Segments) - 1
+	for i > 0 && s.Segments[i].Start > t {
+		i--
+	}
+	return rateAt(s.Segments[i].Shape, max(0, t-s.Segments[i].Start))
 }
 
 // Start returns the time of event 0 in epoch milliseconds.

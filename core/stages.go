@@ -267,6 +267,20 @@ func (s *Stages) count(ms int64) uint64 {
 	return min(n, maxEvents)
 }
 
+// rateAt returns the rate ms after the start; 0 behind the end.
+func (s *Stages) rateAt(ms int64) float64 {
+	if s.repeat {
+		ms %= s.round()
+	}
+	if ms >= s.round() {
+		return 0
+	}
+	i, _ := slices.BinarySearch(s.time, ms+1)
+	g := s.list[i-1]
+	from, to := g.From.PerSecond(), g.To.PerSecond()
+	return from + (to-from)*float64(ms-s.time[i-1])/float64(g.Millis)
+}
+
 // areaAt returns the area of the first ms of a round, rounded down, and whether
 // something was cut off.
 func (s *Stages) areaAt(ms int64) (area uint64, more bool) {

@@ -285,3 +285,32 @@ func BenchmarkFillTimes(b *testing.B) {
 		})
 	}
 }
+
+// The rate to look at, in a schedule of a constant rate, then stages, then
+// random arrivals over stages without end.
+func TestRateAt(t *testing.T) {
+	once, err := ParseStages("10s 100, 10s 100..300")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ParseStages("10s 1/2, 10s 0, repeat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	random, err := NewPoisson(42, again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := ConstantSchedule(0, Rate{50, 1}).Then(50, 1000, once).Then(1000, 101_000, random)
+	for _, c := range []struct {
+		at   int64
+		want float64
+	}{
+		{-5, 50}, {0, 50}, {999, 50}, {1000, 100}, {10_999, 100}, {16_000, 200}, {21_000, 0}, {99_000, 0},
+		{101_000, 0.5}, {110_999, 0.5}, {111_000, 0}, {121_000, 0.5}, {131_000, 0},
+	} {
+		if got := s.RateAt(c.at); got != c.want {
+			t.Errorf("RateAt(%d) = %v, want %v", c.at, got, c.want)
+		}
+	}
+}
