@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -294,18 +293,6 @@ func shapeText(s core.Shape) string {
 
 // timeText returns an event time as the shortest form that --start reads.
 func timeText(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.999Z") }
-
-// parseSpeed reads --speed: 0 stands for max.
-func parseSpeed(s string) (float64, error) {
-	if s == "max" {
-		return 0, nil
-	}
-	speed, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(speed > 0) || math.IsInf(speed, 0) {
-		return 0, fmt.Errorf("%w: --speed %q: want max or a number above 0", errUsage, s)
-	}
-	return speed, nil
-}
 
 // concat joins groups of flags.
 func concat(groups ...[]cli.Flag) []cli.Flag { return slices.Concat(groups...) }

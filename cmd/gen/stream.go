@@ -26,12 +26,13 @@ func streamCommand(e *env) *cli.Command {
 			"  gen stream --to kafka://127.0.0.1:9092/ratings --start now\n" +
 			"  gen stream --to kafka://kafka1:9093/ratings --kafka-config client.properties\n\n" +
 			"Event time and pace are two things: --rate and --start fix each event's\n" +
-			"timestamp; --speed says how fast that time is played and changes no byte.",
+			"timestamp; --speed says how fast that time is played and changes no byte.\n\n" +
+			"--http 127.0.0.1:9464 shows the run while it goes on: a page at /, Prometheus\n" +
+			"metrics at /metrics.",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), copiesFlags(), []cli.Flag{
 			dryRunFlag(), fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"),
-			&cli.StringFlag{Name: "speed", Value: "1", Usage: "play event time `SPEED` times as fast: 1, 60, 0.5, or max", Category: catPace},
-			&cli.DurationFlag{Name: "for", Usage: "stop after this `TIME`, e.g. 10s", Category: catPace},
-		}),
+			httpFlag(),
+		}, paceFlags()),
 		Action: func(c *cli.Context) error {
 			o, limit, err := parseStream(c, e)
 			if err != nil {
@@ -60,7 +61,10 @@ func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration,
 	if o, err = parseDeliver(c, e); err != nil {
 		return o, 0, err
 	}
-	if o.speed, err = parseSpeed(c.String("speed")); err != nil {
+	if o.paceOptions, err = parsePace(c); err != nil {
+		return o, 0, err
+	}
+	if o.http, err = parseHTTP(c.String("http")); err != nil {
 		return o, 0, err
 	}
 	if err := checkTarget(c, o.to); err != nil {
@@ -76,7 +80,8 @@ func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration,
 	if c.IsSet("for") && limit <= 0 {
 		return o, 0, fmt.Errorf("%w: --for %s: want a time above 0", errUsage, limit)
 	}
-	o.workers = runtime.NumCPU()
+	o.workers, o.watch = runtime.NumCPU(), newWatch(e)
+	o.watch.meter.Slack = c.Duration("commit-interval")
 	return o, limit, nil
 }
 
@@ -103,7 +108,12 @@ func runStream(ctx context.Context, e *env, o deliverOptions, limit time.Duratio
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	err := deliver(ctx, e, o)
+	stop, err := o.watch.serve(o.http)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	err = deliver(ctx, e, o)
 	if limit > 0 && ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
 		return nil // --for is over
 	}

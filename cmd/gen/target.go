@@ -13,7 +13,7 @@ import (
 	"gen/emit/encode"
 	"gen/emit/files"
 	"gen/emit/kafka"
-	"gen/emit/pace"
+	"gen/emit/meter"
 	"gen/store"
 
 	"github.com/urfave/cli/v2"
@@ -32,16 +32,18 @@ type deliverOptions struct {
 	count    uint64 // 0: no end
 	workers  int
 	dir      files.Options
-	speed    float64 // 0: as fast as possible
-	isSet    func(flag string) bool
+	paceOptions
+	http  string // address of the live page; empty: none
+	watch *watch // nil: a progress bar will do
+	isSet func(flag string) bool
 }
 
-// pacer returns the pacer from an event on. The speed is not max.
-func (o deliverOptions) pacer(schedule core.Schedule, from uint64) *pace.Pacer {
-	if o.schedule.startNow && o.speed == 1 {
-		return pace.Live(schedule, from)
+// meter returns what a stream is measured with.
+func (o deliverOptions) meter() *meter.Meter {
+	if o.watch == nil {
+		return nil
 	}
-	return pace.New(schedule, from, o.speed)
+	return &o.watch.meter
 }
 
 func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
@@ -85,6 +87,7 @@ type summary struct {
 	Resumed  bool    `json:"resumed"`
 	Done     bool    `json:"done"` // the run has reached its end
 	Seconds  float64 `json:"seconds"`
+	*measured
 }
 
 func (s summary) rate() string {
@@ -105,15 +108,14 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	seq := &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}
 	banner(e, seq, "standard output", o.from, o.speed, o.format.Name)
 	var done atomic.Uint64
-	stop := func() {}
-	if !e.stdoutTerminal {
-		stop = e.ui.progress("stdout", &done, o.count)
-	}
-	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout, files.Grace), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done}
+	stop := o.progress(e, view{Target: "stdout", Sequence: seq, Total: o.count, Hidden: e.stdoutTerminal}, &done)
+	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout, files.Grace), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done, Meter: o.meter()}
 	begin := e.now()
+	pacer := o.pacer(e, seq.Schedule, o.from, 0)
+	pipe.Meter.Begin(o.from, pacer)
 	var next uint64
-	if o.speed > 0 {
-		next, err = pipe.RunPaced(ctx, o.pacer(seq.Schedule, o.from))
+	if pacer != nil {
+		next, err = pipe.RunPaced(ctx, pacer)
 	} else {
 		next, err = pipe.Run(ctx)
 	}
@@ -127,13 +129,13 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	}
 	sum := summary{
 		Kind: "summary", Target: "-", Snapshot: snapshot.ID(), Seed: o.seed, From: o.from, Next: next,
-		Events: next - o.from, Done: next == end, Seconds: e.now().Sub(begin).Seconds(),
+		Events: next - o.from, Done: next == end, Seconds: e.now().Sub(begin).Seconds(), measured: o.watch.measured(),
 	}
 	text := fmt.Sprintf("%s in %.1f s, %s", files.RangeText(o.from, next), sum.Seconds, sum.rate())
 	if !sum.Done {
 		text += fmt.Sprintf("; go on with --from %d", next)
 	}
-	e.ui.summary(sum, text)
+	e.ui.summary(sum, text+sum.lagText())
 	return err
 }
 
@@ -190,7 +192,7 @@ func toDir(ctx context.Context, e *env, o deliverOptions) error {
 		return err
 	}
 	job := &files.Job{
-		Dir: dir, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Format: o.format, Workers: o.workers, Events: new(atomic.Uint64),
+		Dir: dir, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Format: o.format, Workers: o.workers, Events: new(atomic.Uint64), Meter: o.meter(),
 		Away: func(err error) { e.ui.warn("%v; it is tried again", err) },
 		Meta: files.Meta{
 			Run: o.run, Snapshot: snapshot.ID(), Seed: o.seed, Version: core.FormatVersion, Recipe: snapshot.Recipe, Schedule: schedule,
@@ -273,7 +275,7 @@ func runJob(ctx context.Context, e *env, o deliverOptions, job *files.Job) error
 		return saveErr
 	}
 	if err == nil || isStop(err) {
-		report(e, job, d.record, result, e.now().Sub(begin))
+		report(e, job, d.record, result, e.now().Sub(begin), o.watch.measured())
 	}
 	return dirTrouble(err, job, result)
 }
@@ -292,7 +294,7 @@ func (d *delivery) refused(err error) error {
 
 // accepted is told where the run goes on: it records it, says so, and starts
 // the clock.
-func (d *delivery) accepted(next uint64) (func(context.Context, uint64) error, error) {
+func (d *delivery) accepted(next uint64) (files.Wait, error) {
 	d.record.Next, d.begun = next, true
 	if err := d.file.Save(d.record); err != nil {
 		return nil, err
@@ -305,12 +307,14 @@ func (d *delivery) accepted(next uint64) (func(context.Context, uint64) error, e
 	if d.opts.count > 0 {
 		total = d.job.Meta.End() - next
 	}
-	d.stop = d.ui.progress(d.job.Dir.URL(), d.job.Events, total)
-	if d.opts.speed == 0 {
+	d.stop = d.opts.progress(d.env, view{Run: d.record.Name, Target: d.job.Dir.URL(), Sequence: d.job.Sequence, Total: total}, d.job.Events)
+	pacer := d.opts.pacer(d.env, d.job.Meta.Schedule, next, 0)
+	d.job.Meter.Begin(next, pacer)
+	if pacer == nil {
 		return nil, nil
 	}
 	d.job.Workers = 1
-	return d.opts.pacer(d.job.Meta.Schedule, next).Wait, nil
+	return pacer.Next, nil
 }
 
 // published records a segment, once a second: the directory is the truth, the
@@ -337,10 +341,10 @@ func openRun(e *env, state *store.State, r core.Run) (*store.RunFile, error) {
 	return file, err
 }
 
-func report(e *env, job *files.Job, r core.Run, result files.Result, took time.Duration) {
+func report(e *env, job *files.Job, r core.Run, result files.Result, took time.Duration, m *measured) {
 	sum := summary{
 		Kind: "summary", Run: r.Name, Target: r.Target, Snapshot: r.Snapshot, Seed: r.Seed, From: r.From, Next: result.Next,
-		Events: job.Events.Load(), Resumed: result.Resumed, Done: r.Done, Seconds: took.Seconds(),
+		Events: job.Events.Load(), Resumed: result.Resumed, Done: r.Done, Seconds: took.Seconds(), measured: m,
 	}
 	held := files.RangeText(r.From, result.Next)
 	var text string
@@ -352,7 +356,7 @@ func report(e *env, job *files.Job, r core.Run, result files.Result, took time.D
 	default:
 		text = fmt.Sprintf("%d segments published; %s holds %s; the same command goes on at event %d", result.Segments, r.Target, held, result.Next)
 	}
-	e.ui.summary(sum, text)
+	e.ui.summary(sum, text+sum.lagText())
 }
 
 // isStop tells whether an error only says that the context ended.

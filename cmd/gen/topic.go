@@ -31,7 +31,7 @@ func topicFlags() []cli.Flag {
 		&cli.IntFlag{Name: "commit-events", Value: d.CommitEvents, Usage: "commit after `N` events at the latest", Category: catTarget},
 		&cli.StringFlag{Name: "record-time", Value: "wall", Usage: "a record's own `TIME`: wall (the clock) or event; retention deletes by it", Category: catTarget},
 		&cli.BoolFlag{Name: "no-header", Usage: "leave out the header that names each event", Category: catTarget, DisableDefaultText: true},
-		takeOverFlag(),
+		takeOverFlag(), partitionRateFlag(),
 		&cli.BoolFlag{Name: "end-hanging", Usage: "end a transaction of this run that the broker has lost (KAFKA-20734); wants the right to do so", Category: catRun, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "restart", Usage: "begin the run anew at event 0, as its next incarnation", Category: catRun, DisableDefaultText: true},
 	}...)
@@ -167,8 +167,9 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 		delivery.Local = kept.Next
 	}
 	delivery.Save = throttledSave(e, file)
-	if o.speed > 0 {
-		delivery.Pace = func(from uint64) *pace.Pacer { return o.pacer(delivery.Sequence.Schedule, from) }
+	delivery.Meter, delivery.PartitionRate = o.meter(), o.partitionRate
+	delivery.Pace = func(from uint64) *pace.Pacer {
+		return o.pacer(e, delivery.Sequence.Schedule, from, config.CommitInterval)
 	}
 	return deliver(ctx, e, o, delivery, file)
 }
@@ -219,7 +220,8 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 	begin := e.now()
 	stop, from := func() {}, uint64(0)
 	d.Begun = func(c kafka.Cursor) {
-		if from = c.Next; from >= d.End {
+		from, begin = c.Next, e.now()
+		if from >= d.End {
 			return
 		}
 		banner(e, d.Sequence, fmt.Sprintf("%s, %d partitions", d.Run.Target, c.Partitions), c.Next, o.speed, o.format.Name)
@@ -230,7 +232,7 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 		if o.count > 0 {
 			total = d.End - c.Next
 		}
-		stop = e.ui.progress(d.Topic, d.Events, total)
+		stop = o.progress(e, view{Run: c.Name, Target: d.Run.Target, Sequence: d.Sequence, Total: total, Partitions: c.Partitions}, d.Events)
 	}
 	cursor, err := d.Deliver(ctx)
 	stop()
@@ -243,7 +245,7 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 		took := e.now().Sub(begin)
 		sum := summary{
 			Kind: "summary", Run: cursor.Name, Target: d.Run.Target, Snapshot: cursor.Snapshot, Seed: cursor.Seed, Next: cursor.Next,
-			Events: d.Events.Load(), Resumed: from > 0, Done: cursor.Next == d.End, Seconds: took.Seconds(),
+			Events: d.Events.Load(), Resumed: from > 0, Done: cursor.Next == d.End, Seconds: took.Seconds(), measured: o.watch.measured(),
 		}
 		text := fmt.Sprintf("%d events committed in %.1f s, %s; next event %d", sum.Events, sum.Seconds, sum.rate(), cursor.Next)
 		switch {
@@ -252,7 +254,7 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 		case sum.Done:
 			text += ": the run is complete"
 		}
-		e.ui.summary(sum, text)
+		e.ui.summary(sum, text+sum.lagText())
 	}
 	return topicTrouble(err, d.Config)
 }

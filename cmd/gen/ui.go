@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -22,6 +24,7 @@ type ui struct {
 	terminal bool
 	json     bool
 	quiet    bool
+	live     string // the line that is redrawn on a terminal
 }
 
 func isTerminal(w io.Writer) bool {
@@ -29,20 +32,67 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// say prints a line, unless --quiet.
+// say prints a line, unless --quiet; a JSON one with --json.
 func (u *ui) say(format string, args ...any) {
-	if !u.quiet {
+	switch {
+	case u.quiet:
+	case u.json:
+		u.log(fmt.Sprintf(format, args...))
+	default:
 		u.line("gen: "+format, args...)
 	}
 }
 
 // warn prints a warning, unless --quiet.
-func (u *ui) warn(format string, args ...any) { u.say("warning: "+format, args...) }
+func (u *ui) warn(format string, args ...any) {
+	if u.json && !u.quiet {
+		u.record(slog.LevelWarn, fmt.Sprintf(format, args...))
+		return
+	}
+	u.say("warning: "+format, args...)
+}
+
+// log prints a JSON line with fields by name, as log/slog does.
+func (u *ui) log(message string, fields ...any) {
+	u.record(slog.LevelInfo, message, fields...)
+}
+
+func (u *ui) record(level slog.Level, message string, fields ...any) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	slog.New(slog.NewJSONHandler(u.w, nil)).Log(context.Background(), level, message, fields...)
+}
 
 func (u *ui) line(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.live != "" {
+		fmt.Fprint(u.w, clearLine)
+	}
 	fmt.Fprintf(u.w, format+"\n", args...)
+	if u.live != "" {
+		fmt.Fprint(u.w, u.live)
+	}
+}
+
+// clearLine moves to the beginning of the line and clears it (ECMA-48, EL).
+const clearLine = "\r\x1b[K"
+
+// status redraws the last line of a terminal, as far as it is wide; an empty one
+// removes it.
+func (u *ui) status(text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if text == "" && u.live == "" {
+		return
+	}
+	if f, ok := u.w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && len(text) >= width {
+			text = text[:max(0, width-1)]
+		}
+	}
+	u.live = text
+	fmt.Fprint(u.w, clearLine+text)
 }
 
 // failure is the JSON form of an error: with --json the last line of standard
@@ -147,7 +197,10 @@ func (u *ui) barProgress(what string, done *atomic.Uint64, total uint64) (draw, 
 
 // perSecond returns a rate with its unit: "20.1 M events/s".
 func perSecond(events uint64, d time.Duration) string {
-	rate := float64(events) / max(d.Seconds(), 1e-9)
+	return rateText(float64(events) / max(d.Seconds(), 1e-9))
+}
+
+func rateText(rate float64) string {
 	switch {
 	case rate >= 1e6:
 		return fmt.Sprintf("%.2f M events/s", rate/1e6)

@@ -43,12 +43,12 @@ func anyHistory(t *testing.T, base string) {
 			j.Workers = rapid.IntRange(1, 4).Draw(t, "workers")
 			stopAt := from + rapid.Uint64Range(0, count).Draw(t, "stop at")
 			ctx, cancel := context.WithCancel(context.Background())
-			j.Accepted = func(uint64) (func(context.Context, uint64) error, error) {
-				return func(ctx context.Context, n uint64) error {
-					if n >= stopAt {
+			j.Accepted = func(uint64) (Wait, error) {
+				return func(ctx context.Context, n, to uint64) (uint64, error) {
+					if to > stopAt {
 						cancel()
 					}
-					return ctx.Err()
+					return min(to, n+1+n%700), ctx.Err()
 				}, nil
 			}
 			if result, err := j.Run(ctx); err == nil && result.Next != j.Meta.End() {
@@ -102,12 +102,12 @@ func streamMayGrow(t *testing.T, base string) {
 			}
 			ctx, cancel := context.WithCancel(context.Background())
 			stopAt := rapid.Uint64Range(0, 400).Draw(t, "stop at")
-			j.Accepted = func(uint64) (func(context.Context, uint64) error, error) {
-				return func(ctx context.Context, n uint64) error {
-					if n >= stopAt {
+			j.Accepted = func(uint64) (Wait, error) {
+				return func(ctx context.Context, n, to uint64) (uint64, error) {
+					if to > stopAt {
 						cancel()
 					}
-					return ctx.Err()
+					return min(to, n+1+n%700), ctx.Err()
 				}, nil
 			}
 			_, err := j.Run(ctx)

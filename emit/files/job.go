@@ -12,6 +12,7 @@ import (
 
 	"gen/core"
 	"gen/emit/encode"
+	"gen/emit/meter"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -28,8 +29,8 @@ type Job struct {
 
 	// Accepted, when set, is told the first event that is not published, when
 	// the directory has been found to be this run's and before anything is
-	// written. It returns what waits until an event is due, nil for no pacing.
-	Accepted func(next uint64) (wait func(ctx context.Context, n uint64) error, err error)
+	// written. It returns who paces the events, nil for nobody.
+	Accepted func(next uint64) (Wait, error)
 	// Published, when set, is told of each segment, in order.
 	Published func(Entry)
 	// Away, when set, is told of a failure after which a step is tried again.
@@ -37,10 +38,16 @@ type Job struct {
 	Away func(error)
 	// Events, when set, counts the events made for segments that are written.
 	Events *atomic.Uint64
+	// Meter, when set, is told of them.
+	Meter *meter.Meter
 
-	wait    func(ctx context.Context, n uint64) error
+	wait    Wait
 	written map[uint64]Entry // by segment index
 }
+
+// Wait waits until event n may be made and returns the first one that may not,
+// at most to: pace.Pacer.Next.
+type Wait func(ctx context.Context, n, to uint64) (uint64, error)
 
 // Result is how a job ended.
 type Result struct {
@@ -118,6 +125,7 @@ func (j *Job) again(ctx context.Context, step func() error) error {
 		}
 		if since.IsZero() {
 			since = time.Now()
+			j.Meter.Outage()
 			if j.Away != nil {
 				j.Away(err)
 			}

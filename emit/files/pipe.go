@@ -9,6 +9,7 @@ import (
 
 	"gen/core"
 	"gen/emit/encode"
+	"gen/emit/meter"
 	"gen/emit/pace"
 
 	"golang.org/x/sync/errgroup"
@@ -69,6 +70,7 @@ type Pipe struct {
 	From, To uint64
 	Workers  int
 	Events   *atomic.Uint64 // counts the events written
+	Meter    *meter.Meter   // when set, is told of them
 }
 
 // Run writes the range as fast as possible. It returns the first event that
@@ -137,6 +139,7 @@ func (p *Pipe) Run(ctx context.Context) (next uint64, err error) {
 				}
 				next = c.to
 				p.Events.Add(c.to - c.from)
+				p.Meter.Committed(next)
 				free <- made
 			case <-ctx.Done():
 				return ctx.Err()
@@ -171,29 +174,22 @@ func (p *Pipe) RunPaced(ctx context.Context, pacer *pace.Pacer) (next uint64, er
 	events := make([]core.Event, pipeEvents)
 	n := p.From
 	for n < p.To && err == nil {
-		k := uint64(0)
-		if k, err = p.due(ctx, pacer, n); err != nil {
+		to := min(n+pipeEvents, p.To)
+		if err = ctx.Err(); err == nil && pacer != nil {
+			to, err = pacer.Next(ctx, n, to)
+		}
+		if err != nil {
 			break
 		}
-		p.Sequence.Fill(events[:k], n)
-		if err = w.Write(events[:k]); err == nil {
-			n += k
-			p.Events.Add(k)
+		chunk := events[:to-n]
+		p.Sequence.Fill(chunk, n)
+		p.Meter.Sent(n, chunk)
+		if err = w.Write(chunk); err == nil {
+			n = to
+			p.Events.Add(uint64(len(chunk)))
+			p.Meter.Committed(n)
 		}
 	}
 	// Also after an interruption: what was written must be readable.
 	return n, firstFailure(err, w.Close())
-}
-
-// due waits until event n is due and returns how many events are, at most a
-// chunk.
-func (p *Pipe) due(ctx context.Context, pacer *pace.Pacer, n uint64) (uint64, error) {
-	due := p.To
-	if pacer != nil {
-		if err := pacer.Wait(ctx, n); err != nil {
-			return 0, err
-		}
-		due = min(max(pacer.Due(), n+1), p.To)
-	}
-	return min(pipeEvents, due-n), ctx.Err()
 }

@@ -88,24 +88,32 @@ func (w *segmentWriter) encode(ctx context.Context, seg segment, dst io.Writer) 
 // fill makes the events of a segment and hands them on in chunks.
 func (w *segmentWriter) fill(ctx context.Context, seg segment, write func([]core.Event) error) error {
 	for n := seg.from; n < seg.to; {
-		k := min(chunkEvents, seg.to-n)
+		to := min(n+chunkEvents, seg.to)
 		if w.live && w.job.wait != nil {
-			if err := w.job.wait(ctx, n+k-1); err != nil {
+			var err error
+			if to, err = w.job.wait(ctx, n, to); err != nil {
 				return err
 			}
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		w.job.Sequence.Fill(w.events[:k], n)
-		if err := write(w.events[:k]); err != nil {
+		events := w.events[:to-n]
+		w.job.Sequence.Fill(events, n)
+		if w.live {
+			w.job.Meter.Sent(n, events)
+		}
+		if err := write(events); err != nil {
 			return err
 		}
-		if w.live && w.job.Events != nil {
-			w.job.Events.Add(k)
-			w.made += k
+		if w.live {
+			w.job.Meter.Committed(to)
 		}
-		n += k
+		if w.live && w.job.Events != nil {
+			w.job.Events.Add(to - n)
+			w.made += to - n
+		}
+		n = to
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gen/core"
+	"gen/emit/meter"
 	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -34,9 +35,15 @@ type Delivery struct {
 	Save func(core.Run) error
 	// Events counts the events committed by this invocation.
 	Events *atomic.Uint64
+	// Meter, when set, is told of what is sent and committed.
+	Meter *meter.Meter
+	// PartitionRate, when above 0, is how many records a partition gets in any
+	// second. All wait for the one whose quota is used up: the order stays.
+	PartitionRate int
 
 	cursor     Cursor
 	pacer      *pace.Pacer
+	quota      *pace.Quota
 	commitCost time.Duration // of the last transaction: from its last record to its end
 	outage     outage
 }
@@ -49,7 +56,7 @@ const patience = 10 * time.Second
 // broker that goes away is waited for; errors of decide.go, of authorisation
 // and of Save end it.
 func (d *Delivery) Deliver(ctx context.Context) (Cursor, error) {
-	d.outage.say = d.Say
+	d.outage.say, d.outage.meter = d.Say, d.Meter
 	d.cursor = Cursor{Run: d.Run, Shard: onlyShard, Generation: 1, NoHeader: d.NoHeader, Owner: d.Owner}
 	asked := d.cursor
 	giveUp := time.Now().Add(patience)
@@ -85,6 +92,7 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 		}
 	}
 	d.cursor.Schedule = d.Sequence.Schedule
+	d.Meter.Session(d.cursor.Next)
 	err = d.play(ctx, s)
 	if s.open && !errors.Is(err, ErrFenced) && (fatal(err) || ctx.Err() != nil) {
 		s.abort()
@@ -109,6 +117,10 @@ func (d *Delivery) begin() error {
 	if d.Pace != nil && d.cursor.Next < d.End {
 		d.pacer = d.Pace(d.cursor.Next)
 	}
+	if d.PartitionRate > 0 {
+		d.quota = pace.NewQuota(d.cursor.Partitions, d.PartitionRate)
+	}
+	d.Meter.Begin(d.cursor.Next, d.pacer)
 	return nil
 }
 
@@ -170,6 +182,7 @@ func (d *Delivery) send(ctx context.Context, s *session) error {
 		committed = time.Now()
 		d.outage.committed(next.Next)
 		d.Events.Add(next.Next - d.cursor.Next)
+		d.Meter.Committed(next.Next)
 		d.cursor, s.acknowledged = next, next.Next
 		if err := d.Save(next.Run); err != nil {
 			return fmt.Errorf("%w: %w", errSave, err)
@@ -193,7 +206,7 @@ func (d *Delivery) due(ctx context.Context, committed time.Time) (uint64, error)
 	if err := sleep(ctx, time.Until(committed.Add(d.CommitInterval))); err != nil {
 		return 0, err
 	}
-	return min(most, max(d.pacer.Due(), d.cursor.Next+1)), ctx.Err()
+	return d.pacer.Take(d.cursor.Next, most), ctx.Err()
 }
 
 // openFor is how long a transaction takes in events that are due already: the
@@ -249,25 +262,31 @@ func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64
 func (d *Delivery) produce(ctx, late context.Context, s *session, f *feed, due uint64) (to uint64, err error) {
 	enough := time.Now().Add(d.openFor())
 	for to = d.cursor.Next; to < due && f.acks.failure() == nil; {
-		lot, records, err := f.take(ctx, due-to)
-		if err != nil && to > d.cursor.Next {
+		p, err := f.take(ctx, due-to)
+		if (err != nil || p.wait > 0) && to > d.cursor.Next {
 			break // what is sent is committed
 		}
 		if err != nil {
 			return to, err
 		}
-		f.acks.open.Add(int64(len(records)))
-		now := time.Now()
-		for i := range records {
-			if !d.EventTime {
-				records[i].Timestamp = now
+		if p.wait > 0 {
+			if err := sleep(ctx, p.wait); err != nil {
+				return to, err
 			}
-			s.producer.Produce(late, &records[i], lot.promise)
+			continue
+		}
+		f.acks.open.Add(int64(len(p.records)))
+		d.Meter.Sent(to, p.events)
+		for i := range p.records {
+			if !d.EventTime {
+				p.records[i].Timestamp = p.taken
+			}
+			s.producer.Produce(late, &p.records[i], p.promise)
 			if i == 0 && to == d.cursor.Next {
 				testOnlyFailpoint("afterFirstProduce")
 			}
 		}
-		if to += uint64(len(records)); time.Now().After(enough) {
+		if to += uint64(len(p.records)); time.Now().After(enough) {
 			break
 		}
 	}

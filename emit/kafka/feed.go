@@ -101,24 +101,51 @@ func (f *feed) empty(ctx context.Context) *lot {
 	}
 }
 
-// take returns the records of the next events: some, but no more than most. It
-// waits for a lot and returns the context's error.
-func (f *feed) take(ctx context.Context, most uint64) (*lot, []kgo.Record, error) {
+// piece is some consecutive events of a lot, and their records.
+type piece struct {
+	events  []core.Event
+	records []kgo.Record
+	promise func(*kgo.Record, error)
+	taken   time.Time
+	wait    time.Duration // when the quota of the first one's partition is used up
+}
+
+// take returns the next events: some, but no more than most, and none that a
+// partition has no quota for. It waits for a lot and returns the context's error.
+func (f *feed) take(ctx context.Context, most uint64) (piece, error) {
 	if f.current == nil {
 		select {
 		case f.current = <-f.ready:
 			f.taken = 0
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return piece{}, ctx.Err()
 		}
 	}
 	l := f.current
-	records := l.records[f.taken:min(uint64(len(l.records)), uint64(f.taken)+most)]
-	f.taken += len(records)
-	if f.taken == len(l.records) {
+	from, to := f.taken, int(min(uint64(len(l.records)), uint64(f.taken)+most))
+	p := piece{promise: l.promise, taken: time.Now()}
+	if f.delivery.quota != nil {
+		to, p.wait = f.allowed(l.records[:to], from, p.taken)
+	}
+	p.events, p.records = l.events[from:to], l.records[from:to]
+	if f.taken = to; to == len(l.records) {
 		f.current = nil
 	}
-	return l, records, nil
+	return p, nil
+}
+
+// allowed returns the first record, from one on, that its partition has no quota
+// for, and how long that is when it is the first.
+func (f *feed) allowed(records []kgo.Record, from int, now time.Time) (to int, wait time.Duration) {
+	for to = from; to < len(records); to++ {
+		if wait := f.delivery.quota.Take(int(records[to].Partition), now); wait > 0 {
+			if to > from {
+				wait = 0
+			}
+			return to, wait
+		}
+	}
+	return to, 0
 }
 
 func (f *feed) newLot() *lot {

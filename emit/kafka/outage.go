@@ -4,13 +4,16 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"gen/emit/meter"
 )
 
 // outage tells a person that the broker is away or slow, and when it is back:
 // a line at the beginning, one every ten seconds, one at the end. Its methods
 // may be called from several goroutines.
 type outage struct {
-	say func(format string, args ...any)
+	say   func(format string, args ...any)
+	meter *meter.Meter
 
 	mu    sync.Mutex
 	from  uint64    // the first event that is not committed
@@ -65,6 +68,7 @@ func (o *outage) watch(ctx context.Context) {
 func (o *outage) tell(since time.Time, format string, args ...any) {
 	if o.since.IsZero() {
 		o.since = since
+		o.meter.Outage()
 	}
 	if time.Since(o.said) >= sayEvery {
 		o.said = time.Now()

@@ -91,7 +91,7 @@ func TestFromTopicFindsHoles(t *testing.T) {
 	d.cursor.Next = 102
 	feed := newFeed(context.Background(), d, d.cursor)
 	defer feed.stop()
-	lot, records, err := feed.take(context.Background(), 1)
+	p, err := feed.take(context.Background(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestFromTopicFindsHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	client.Produce(context.Background(), &records[0], lot.promise)
+	client.Produce(context.Background(), &p.records[0], p.promise)
 	if err := client.Flush(context.Background()); err != nil {
 		t.Fatal(err)
 	}
