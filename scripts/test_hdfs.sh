@@ -72,7 +72,7 @@ refused 1 'holds _temporary and no _SUCCESS' ./gen snapshot --movies "$address/p
 refused 1 'no column movieId' ./gen snapshot --movies "$features/genres_metadata"
 mkdir broken
 for part in features/movies_features/part-*.parquet; do head -c 20000 "$part" >"broken/${part##*/}"; done
-hdfs tool fs -put broken "$address"
+hdfs tool fs -put broken "$address/"
 refused 1 'truncated Parquet' ./gen snapshot --movies "$address/broken"
 hdfs tool fs -touchz "$address/file"
 refused 1 'is a file: a directory is wanted' ./gen dump --quiet --count 10 --to "$address/file"

@@ -15,6 +15,7 @@ cleanup() {
 	rm -rf "$work"
 }
 trap cleanup EXIT
+trap 'fail "line $LINENO: exit status $?: $(tail -n 2 "$work/hdfs.log")"' ERR
 (cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
 cd "$work" || exit
 
