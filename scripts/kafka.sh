@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # kafka.sh runs a real Kafka on 127.0.0.1, with its data and logs in DIR:
 #
-#	scripts/kafka.sh start DIR [--version 4.3.1|3.9.1|2.8.2] [--brokers N] [--secure] [--acl]
+#	scripts/kafka.sh start DIR [--version 4.3.1|3.9.1|2.8.2] [--brokers N] [--secure] [--acl] [--set KEY=VALUE]...
 #	scripts/kafka.sh tool DIR topics --create --topic ratings --partitions 6
 #	scripts/kafka.sh kill DIR [I]       SIGKILL for broker I (1 to N), or for all
 #	scripts/kafka.sh restart DIR [I]    starts broker I, or all that are down, on the
@@ -15,7 +15,8 @@
 # --secure is SASL over TLS: DIR/client.properties logs in as user gen,
 # client-PLAIN, client-SCRAM-SHA-256 and client-SCRAM-SHA-512.properties by that
 # mechanism, admin.properties as admin. --acl, which implies it, allows admin
-# everything and gen nothing, until `tool DIR acls --add` says so.
+# everything and gen nothing, until `tool DIR acls --add` says so. --set adds a
+# line to the brokers' configuration.
 #
 # tool knows topics, get-offsets, console-consumer, perf-test, transactions,
 # configs, acls, or a class by its full name, and adds the address and
@@ -121,13 +122,14 @@ ready() {
 
 cmd_start() {
 	local i uuid scram=()
-	version=4.3.1 brokers=1 secure=0 acl=0
+	version=4.3.1 brokers=1 secure=0 acl=0 settings=()
 	while (($#)); do
 		case $1 in
 		--version) version=${2-} && shift ;;
 		--brokers) brokers=${2-} && shift ;;
 		--secure) secure=1 ;;
 		--acl) secure=1 acl=1 ;;
+		--set) settings+=("${2-}") && shift ;;
 		*) usage ;;
 		esac
 		shift || usage

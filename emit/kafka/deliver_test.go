@@ -38,6 +38,12 @@ func testSequence(tb testing.TB) *core.Sequence {
 // cluster starts a fake broker and returns the configuration that reaches it.
 func cluster(tb testing.TB) Config {
 	tb.Helper()
+	_, config := fakeBroker(tb)
+	return config
+}
+
+func fakeBroker(tb testing.TB) (*kfake.Cluster, Config) {
+	tb.Helper()
 	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		tb.Fatal(err)
@@ -46,7 +52,7 @@ func cluster(tb testing.TB) Config {
 	config := DefaultConfig(Target{Brokers: c.ListenAddrs(), Topic: "ratings"})
 	config.Owner = "test"
 	config.Say = tb.Logf
-	return config
+	return c, config
 }
 
 func newDelivery(config Config, seq *core.Sequence, end uint64) *Delivery {

@@ -1,5 +1,5 @@
 # config.sh is a part of kafka.sh: the files by which a cluster and its clients
-# are configured. It uses kafka.sh's variables: dir, version, brokers, secure, acl.
+# are configured. It uses kafka.sh's variables: dir, version, brokers, secure, acl, settings.
 # shellcheck shell=bash disable=SC2154
 
 client_ports=() controller_ports=() zookeeper_ports=()
@@ -93,6 +93,7 @@ write_broker() {
 			EOF
 		fi
 		((!secure)) || security "$1"
+		((!${#settings[@]})) || printf '%s\n' "${settings[@]}"
 	} >"$dir/broker-$1/server.properties"
 }
 
