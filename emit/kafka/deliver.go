@@ -145,15 +145,18 @@ func fatal(err error) bool {
 }
 
 // play sends transactions until the end of the run or of the context. It makes
-// sure that the last of them does not hang.
+// sure that the last of them does not hang: EndTxn is answered while its markers
+// are still being written, and a broker that is killed then may lose them, with
+// nobody to notice.
 func (d *Delivery) play(ctx context.Context, s *session) error {
+	begun := d.cursor.Next
 	err := d.send(ctx, s)
-	if s.open {
-		return err // the next recovery ends it
+	if s.open || d.cursor.Next == begun {
+		return err // what is open, the next recovery ends
 	}
 	late, cancel := afterGrace(ctx, grace)
 	defer cancel()
-	if hanging := s.settleDisconnected(late); hanging != nil {
+	if hanging := s.settleHanging(late); hanging != nil {
 		return hanging
 	}
 	return err

@@ -107,7 +107,10 @@ func (s *session) settleHanging(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.UnsupportedVersion):
-			s.Say("warning: cannot look for hanging transactions (%v); comparing offsets instead", err)
+			if !s.blind {
+				s.Say("warning: cannot look for hanging transactions (%v); comparing offsets instead", err)
+			}
+			s.blind = true
 			return s.awaitStable(ctx)
 		case err != nil || len(own) == 0:
 			return err

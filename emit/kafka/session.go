@@ -25,6 +25,7 @@ type session struct {
 	transactionVersion int16  // of the broker: 2 is KIP-890
 	acknowledged       uint64 // every event before it was said to be committed
 	open               bool   // a transaction was begun and not ended
+	blind              bool   // it may not look for hanging transactions
 	disconnected       atomic.Bool
 	cursor             Cursor // where recovery found the run
 }
