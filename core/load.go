@@ -37,7 +37,7 @@ func Load(name string, mean *Rate, start int64) (Shape, error) {
 func constantLoad(rate uint64) func(*Rate, int64) (Shape, error) {
 	return func(mean *Rate, _ int64) (Shape, error) {
 		if mean != nil {
-			return nil, fmt.Errorf("%w: this load is %d events a second and takes no other rate", ErrStages, rate)
+			return nil, fmt.Errorf("%w: it is a constant load of %d events a second and takes no other rate", ErrStages, rate)
 		}
 		return Rate{rate, 1}, nil
 	}

@@ -110,7 +110,7 @@ func (a stateAnswer) text() string {
 	default:
 		fmt.Fprintf(&b, "no snapshot in %s\n", a.State)
 	}
-	fmt.Fprintf(&b, "%d runs in %s\n", len(a.Runs), a.State)
+	fmt.Fprintf(&b, "runs in %s: %d\n", a.State, len(a.Runs))
 	for _, r := range a.Runs {
 		switch {
 		case r.Trouble != "":

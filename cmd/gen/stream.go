@@ -71,7 +71,7 @@ func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration,
 		return o, 0, err
 	}
 	if o.to != "-" && c.IsSet("from") {
-		return o, 0, fmt.Errorf("%w: --from is for standard output; a directory knows where it stands", errUsage)
+		return o, 0, fmt.Errorf("%w: --from is for standard output; a directory or a topic knows where it stands", errUsage)
 	}
 	if o.segment.Window == 0 {
 		return o, 0, fmt.Errorf("%w: --segment %s: stream cuts by event time, e.g. 60s", errUsage, o.segment)

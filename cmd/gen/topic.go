@@ -109,16 +109,34 @@ func connect(ctx context.Context, e *env, c *cli.Context, to string) (*kafka.Con
 	return conn, err
 }
 
-// reach connects within ten seconds, or says that nobody answered.
+// reach connects. Who is going to write tries for ten seconds: the brokers may
+// be starting too.
 func reach(ctx context.Context, config kafka.Config, create bool) (*kafka.Connection, error) {
 	const patience = 10 * time.Second
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNoBroker)
 	defer cancel()
-	conn, err := kafka.Connect(ctx, config, create)
-	if err != nil && errors.Is(context.Cause(ctx), errNoBroker) {
-		return nil, withHint(fmt.Errorf("%w at %s in %s: %w", errNoBroker, strings.Join(config.Brokers, ","), patience, err), "nothing was sent; the cursor stays where it is")
+	for said := false; ; said = true {
+		conn, err := kafka.Connect(ctx, config, create)
+		over := errors.Is(context.Cause(ctx), errNoBroker)
+		switch {
+		case err == nil:
+			return conn, nil
+		case !over && !kafka.IsAway(err):
+			return nil, config.Explain(err)
+		case over || !create:
+			return nil, withHint(fmt.Errorf("%w at %s: %w", errNoBroker, strings.Join(config.Brokers, ","), err),
+				"nothing was sent, the cursor stays where it is; gen check --to "+config.String())
+		case !said:
+			config.Say("waiting up to %s for a broker at %s", patience, strings.Join(config.Brokers, ","))
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errNoBroker) {
+			return nil, ctx.Err()
+		}
 	}
-	return conn, config.Explain(err)
 }
 
 var errNoBroker = errors.New("no broker answered")
@@ -264,7 +282,7 @@ func topicTrouble(err error, config kafka.Config) error {
 	repair := func(way string) string { return "gen repair --run NAME --" + way + " " + config.String() }
 	var hanging *kafka.HangingError
 	switch {
-	case err == nil, isStop(err):
+	case err == nil, isStop(err), errors.Is(err, errNoBroker):
 		return err
 	case errors.As(err, &hanging):
 		return withHint(err, hangingHint(hanging, config))

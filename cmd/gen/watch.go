@@ -72,7 +72,7 @@ func quantilesOf(h *hdrhistogram.Histogram) *quantiles {
 }
 
 func (q quantiles) String() string {
-	return fmt.Sprintf("%.3g/%.3g/%.3g/%.3g", q.P50, q.P99, q.P999, q.Max)
+	return fmt.Sprintf("%.1f/%.1f/%.1f/%.1f", q.P50, q.P99, q.P999, q.Max)
 }
 
 func newWatch(e *env) *watch { return &watch{ui: e.ui, now: e.now, begun: e.now()} }
@@ -198,7 +198,7 @@ func (w *watch) line(r meter.Reading, rate float64, lag *quantiles) string {
 		fmt.Fprintf(&b, " of %s wanted", rateText(r.Rate))
 	}
 	if lag != nil {
-		fmt.Fprintf(&b, ", lag p99 %.3g ms", lag.P99)
+		fmt.Fprintf(&b, ", lag p99 %.1f ms", lag.P99)
 	}
 	fmt.Fprintf(&b, ", next event %d, %s", r.Next, r.State)
 	return b.String()

@@ -95,7 +95,7 @@ func schemeOf(target string) (scheme, error) {
 	}
 	s, ok := schemes[name]
 	if !ok {
-		return scheme{}, fmt.Errorf("%w %s://; there are a path, file:// and %s", ErrScheme, name, HDFS)
+		return scheme{}, fmt.Errorf("%w %s://; there are a path, file:// and %s (and kafka:// for topics)", ErrScheme, name, HDFS)
 	}
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,6 +112,12 @@ func Dial(c Config) (*Connection, error) {
 	return conn, nil
 }
 
+// IsAway tells whether an error says that nobody listens at an address.
+func IsAway(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
 // Close ends the connection.
 func (conn *Connection) Close() { conn.client.Close() }
 
@@ -136,7 +143,7 @@ func (conn *Connection) load(ctx context.Context, create bool) error {
 	}
 	meta, err := conn.admin.Metadata(ctx, conn.Topic, conn.CursorTopic)
 	if err != nil {
-		return fmt.Errorf("ask %v for metadata: %w", conn.Brokers, err)
+		return fmt.Errorf("ask for metadata: %w", err)
 	}
 	conn.cluster = meta.Cluster
 	if create && isMissing(meta, conn.CursorTopic) {

@@ -89,7 +89,7 @@ func TestParseTarget(t *testing.T) {
 	if err != nil || len(got.Brokers) != 2 || got.Topic != "ratings" || got.String() != "kafka://a:9092,b:9093/ratings" {
 		t.Errorf("ParseTarget = %+v, %v", got, err)
 	}
-	for _, s := range []string{"kafka://", "kafka://a:9092", "kafka://a/ratings", "kafka://a:9092/", "kafka://a:0/t", "kafka://a:9092/no/slash", "kafka://a:9092/..", "http://a:9092/t"} {
+	for _, s := range []string{"kafka://", "kafka://a:9092", "kafka://a/ratings", "kafka://a:9092/", "kafka://a:0/t", "kafka://a:9092/no/slash", "kafka://a:9092/..", "kafka://a:9092/__consumer_offsets", "http://a:9092/t"} {
 		if got, err := ParseTarget(s); err == nil {
 			t.Errorf("ParseTarget(%q) = %+v", s, got)
 		}

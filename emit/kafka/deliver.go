@@ -135,7 +135,7 @@ func fatal(err error) bool {
 		ErrOtherRun, ErrOtherOwner, ErrNoCursor, ErrLostData, ErrTopicReplaced, ErrPartitions, ErrHanging, ErrFenced, ErrPolicy,
 		errDamagedCursor, errSave, errBegin,
 		kerr.TopicAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed,
-		kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidTransactionTimeout, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation,
+		kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidTransactionTimeout, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.InvalidTopicException,
 	} {
 		if errors.Is(err, is) {
 			return true

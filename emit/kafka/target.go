@@ -70,6 +70,9 @@ func ParseTarget(s string) (Target, error) {
 	if !validTopic(topic) {
 		return Target{}, fmt.Errorf("%s: topic %q: letters, digits, '.', '_' and '-', at most 249", s, topic)
 	}
+	if strings.HasPrefix(topic, "__") {
+		return Target{}, fmt.Errorf("%s: topic %q: Kafka keeps topics that begin with __ for itself", s, topic)
+	}
 	return t, nil
 }
 
