@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -286,9 +287,14 @@ func shapeText(s core.Shape) string {
 	case *core.Poisson:
 		return "random arrivals at " + shapeText(s.Rate())
 	case *core.Stages:
-		return fmt.Sprintf("%s, up to %.4g/s", s.Brief(), core.Peak(s))
+		return fmt.Sprintf("%s, up to %s/s", s.Brief(), plain(core.Peak(s)))
 	}
 	return s.String()
+}
+
+// plain returns a number without an exponent, to a thousandth.
+func plain(x float64) string {
+	return strconv.FormatFloat(math.Round(x*1000)/1000, 'f', -1, 64)
 }
 
 // timeText returns an event time as the shortest form that --start reads.

@@ -178,7 +178,7 @@ func (r topicRun) rows(row func(name, format string, args ...any)) {
 	row("  committed", "%s by %s", time.UnixMilli(r.Time).UTC().Format(time.RFC3339), r.Owner)
 	row("  recipe", "%s", recipeText(r.Recipe))
 	for _, g := range r.Schedule.Segments {
-		row("  schedule", "from event %d: rate %s/s from %s", g.From, g.Shape, timeText(g.Start))
+		row("  schedule", "from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start))
 	}
 	for _, line := range r.Replay {
 		row("  replay", "%s", line)

@@ -75,7 +75,7 @@ func (o deliverOptions) pacer(e *env, schedule core.Schedule, from uint64, inter
 	var options []pace.Option
 	if o.maxRate > 0 {
 		if peak := core.Peak(schedule.Last()) * o.speed; peak > o.maxRate {
-			e.ui.warn("the schedule wants up to %.4g events/s, --max-rate allows %.4g: the run falls behind", peak, o.maxRate)
+			e.ui.warn("the schedule wants up to %s events/s, --max-rate allows %s: the run falls behind", plain(peak), plain(o.maxRate))
 		}
 		options = append(options, pace.MaxRate(o.maxRate, max(100*time.Millisecond, 2*interval)))
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func dryRunFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "dry-run", Usage: "print what it would make: events, bytes, time, rates; send nothing", Category: catOutput, DisableDefaultText: true}
+	return &cli.BoolFlag{Name: "dry-run", Usage: "print what a run that begins would make: events, bytes, time, rates; send nothing", Category: catOutput, DisableDefaultText: true}
 }
 
 // planAnswer is what a dry run prints of the events of a schedule.
@@ -141,7 +141,7 @@ func (a planAnswer) text() string {
 	} else {
 		row("takes", "as long as it takes")
 	}
-	row("rate", "mean %.4g/s, peak %.4g/s", a.Mean, a.Peak)
+	row("rate", "mean %s/s, peak %s/s", plain(a.Mean), plain(a.Peak))
 	b.WriteString(plot(a.Rates))
 	return b.String()
 }

@@ -156,7 +156,7 @@ func banner(e *env, seq *core.Sequence, target string, from uint64, speed float6
 	t := seq.Snapshot.Tables()
 	pace := "as fast as possible"
 	if speed > 0 {
-		pace = fmt.Sprintf("played at speed %v", speed)
+		pace = "played at speed " + plain(speed)
 	}
 	e.ui.say("snapshot %.8s: %d movies, %d genres, %d users; %s", seq.Snapshot.ID(), len(t.Movies), len(t.Genres), t.Users(), exampleUser{1, t.UserWeights(0)})
 	e.ui.say("events from %d on to %s: seed %d, %s, %s, event time %s, %s", from, target, seq.Seed, format, shapeText(seq.Schedule.Last()), timeText(seq.Schedule.At(from)), pace)

@@ -243,7 +243,7 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 			return
 		}
 		banner(e, d.Sequence, fmt.Sprintf("%s, %d partitions", d.Run.Target, c.Partitions), c.Next, o.speed, o.format.Name)
-		if c.Next < d.End && !o.schedule.startNow && o.speed > 0 {
+		if c.Next == 0 && !o.schedule.startNow && o.speed > 0 {
 			e.ui.say("event time starts %s; --start now for live traffic", timeText(d.Sequence.Schedule.At(c.Next)))
 		}
 		total := uint64(0)

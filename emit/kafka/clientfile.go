@@ -205,7 +205,11 @@ func (f *clientFile) sasl(s *Security) (sasl.Mechanism, error) {
 	}
 	module, ok := loginModules[s.Mechanism]
 	if !ok {
-		return nil, f.trouble("sasl.mechanism", fmt.Sprintf("%q: want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", s.Mechanism),
+		said := fmt.Sprintf("%q", s.Mechanism)
+		if f.get("sasl.mechanism") == "" {
+			said = "it is missing, which is GSSAPI for Java"
+		}
+		return nil, f.trouble("sasl.mechanism", said+": want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
 			"ask for such a login, or reach the brokers with a client certificate: security.protocol=SSL")
 	}
 	user, password, err := parseLogin(f.get("sasl.jaas.config"), module)

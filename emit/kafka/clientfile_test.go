@@ -88,7 +88,7 @@ func TestLoadPropertiesRefuses(t *testing.T) {
 		{"a timeout that no broker takes", "transaction.timeout.ms=3600000", `want 1000 to 900000 milliseconds`, "mend the line"},
 		{"no such protocol", "security.protocol=TLS", `:1: security.protocol: "TLS": want PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL`, "SASL_SSL is"},
 
-		{"a login without a mechanism: Java's is Kerberos", sasl + plainLogin, `sasl.mechanism: "GSSAPI": want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512`, "ask for"},
+		{"a login without a mechanism: Java's is Kerberos", sasl + plainLogin, `sasl.mechanism: it is missing, which is GSSAPI for Java: want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512`, "ask for"},
 		{"another mechanism", sasl + "sasl.mechanism=OAUTHBEARER\n" + plainLogin, `:2: sasl.mechanism: "OAUTHBEARER": want PLAIN`, "ask for"},
 		{"a login without user and password", sasl + "sasl.mechanism=PLAIN", `sasl.jaas.config: the login cannot be read`, `plain.PlainLoginModule required username="NAME"`},
 		{"the module of another mechanism", sasl + "sasl.mechanism=SCRAM-SHA-256\n" + plainLogin, ":3: sasl.jaas.config", "scram.ScramLoginModule required"},

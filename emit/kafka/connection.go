@@ -155,7 +155,7 @@ func (conn *Connection) load(ctx context.Context, create bool) error {
 		}
 	}
 	if !create && isMissing(meta, conn.Topic) {
-		return fmt.Errorf("topic %q %w on %s", conn.Topic, ErrNoTopic, strings.Join(conn.Brokers, ","))
+		return conn.mustHaveTopic()
 	}
 	for _, name := range []string{conn.Topic, conn.CursorTopic} {
 		if err := meta.Topics[name].Err; err != nil && !isMissing(meta, name) {
@@ -168,6 +168,14 @@ func (conn *Connection) load(ctx context.Context, create bool) error {
 		return nil
 	}
 	return conn.checkConfigs(ctx)
+}
+
+// mustHaveTopic returns ErrNoTopic when the topic is missing.
+func (conn *Connection) mustHaveTopic() error {
+	if conn.topicID == "" {
+		return fmt.Errorf("topic %q %w on %s", conn.Topic, ErrNoTopic, strings.Join(conn.Brokers, ","))
+	}
+	return nil
 }
 
 func (conn *Connection) setTopic(meta kadm.Metadata) {

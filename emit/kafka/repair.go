@@ -44,6 +44,9 @@ func (r Repair) PlanHanging(ctx context.Context) (plan HangingPlan, err error) {
 		return plan, err
 	}
 	defer conn.Close()
+	if err := conn.mustHaveTopic(); err != nil {
+		return plan, err
+	}
 	plan.TransactionalID, plan.Open = transactionalID(r.Topic, r.Run.Name), []OpenTransaction{}
 	described, err := conn.admin.DescribeTransactions(ctx, plan.TransactionalID)
 	if err != nil {
@@ -151,8 +154,8 @@ type stand struct {
 
 func (r Repair) cursorOf(ctx context.Context, conn *Connection) (Cursor, error) {
 	c := Cursor{Run: r.Run, Shard: onlyShard, Generation: 1, TopicID: conn.topicID, Partitions: conn.partitions, Owner: r.Owner}
-	if conn.topicID == "" {
-		return c, fmt.Errorf("%w: there is no topic %q", ErrNoRecords, conn.Topic)
+	if err := conn.mustHaveTopic(); err != nil {
+		return c, err
 	}
 	extents, err := conn.Extents(ctx)
 	if err != nil {
@@ -280,6 +283,9 @@ func (r Repair) Behind(ctx context.Context) (Cursor, error) {
 		return Cursor{}, err
 	}
 	defer conn.Close()
+	if err := conn.mustHaveTopic(); err != nil {
+		return Cursor{}, err
+	}
 	c, err := readCursor(ctx, conn, r.Run.Name)
 	if err != nil {
 		return Cursor{}, err

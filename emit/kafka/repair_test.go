@@ -113,6 +113,17 @@ func TestFromTopicFindsHoles(t *testing.T) {
 func TestBehind(t *testing.T) {
 	config, seq := cluster(t), testSequence(t)
 	repair := newRepair(config, seq)
+	if _, err := repair.Behind(context.Background()); !errors.Is(err, ErrNoTopic) {
+		t.Errorf("Behind without a topic = %v, want ErrNoTopic", err)
+	}
+	conn, err := Connect(context.Background(), config, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.createTopic(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := repair.Behind(context.Background()); !errors.Is(err, ErrNoCursor) {
 		t.Errorf("Behind without a cursor = %v, want ErrNoCursor", err)
 	}
