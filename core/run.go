@@ -13,6 +13,15 @@ type Run struct {
 	From     uint64   `json:"from"` // the first event of the run
 	Next     uint64   `json:"next"` // every event before it is delivered
 	Done     bool     `json:"done"` // the run has reached its end
+	// Incarnation counts how often the run was begun anew in its target; what
+	// Next means is told by both.
+	Incarnation uint32 `json:"incarnation"`
+}
+
+// Ahead tells whether the run has delivered more than o: later events, or any
+// of a later incarnation.
+func (r Run) Ahead(o Run) bool {
+	return r.Next > 0 && (r.Incarnation > o.Incarnation || r.Incarnation == o.Incarnation && r.Next > o.Next)
 }
 
 // SameEvents tells whether both runs deliver the same users, movies and

@@ -262,7 +262,7 @@ func TestTopicFindings(t *testing.T) {
 		{"somebody's transaction", judgeStuck(x, []kafka.Stuck{{OpenTransaction: kafka.OpenTransaction{Topic: "ratings", Partition: 1, ProducerID: 9, Start: 5}, End: 8, ID: "it"}, {}}), resultWarning,
 			"ratings-1 and 1 more: producer 9 (it) keeps a transaction open from offset 5 on, the end is 8", "describe --transactional-id it"},
 		{"a transaction without a name", judgeStuck(x, []kafka.Stuck{{OpenTransaction: kafka.OpenTransaction{Topic: "ratings", ProducerID: -1}}}), resultWarning, "does not name", "find-hanging --max-transaction-timeout 1 --topic ratings"},
-		{"the run's own", judgeStuck(x, []kafka.Stuck{{ID: x.transactions.ID}}), resultWarning, "", "gen repair --state gen-state --kafka-config client.properties --run seed-42 --end-hanging kafka://h:9092/ratings"},
+		{"the run's own", judgeStuck(x, []kafka.Stuck{{ID: x.transactions.ID}}), resultWarning, "", "gen repair --state gen-state --kafka-config client.properties --seed 0 --run seed-42 --end-hanging kafka://h:9092/ratings"},
 
 		{"clocks that agree", judgeClock(-30*time.Millisecond, 4*time.Millisecond), resultOK, "to 30ms", ""},
 		{"clocks that may agree", judgeClock(-5*time.Second, 2*time.Second), resultOK, "to 5s", ""},

@@ -364,7 +364,7 @@ func judgeStuck(x *checkup, stuck []kafka.Stuck) finding {
 	switch first.ID {
 	case "":
 	case x.transactions.ID:
-		remedy = x.again("repair") + " --run " + quoted(x.opts.run) + " --end-hanging " + x.opts.to
+		remedy = x.again("repair") + x.whichRun() + " --end-hanging " + x.opts.to
 	default:
 		remedy = x.tool("kafka-transactions", "describe --transactional-id", quoted(first.ID))
 	}
@@ -401,16 +401,21 @@ func (x *checkup) runRemedy(err error) string {
 	return x.again("stream") + run + " --restart --to" + target
 }
 
-// kept returns the next event of the run by the state directory, 0 when it
-// knows nothing of it.
-func (x *checkup) kept(target string) (uint64, error) {
+// whichRun returns the flags that name the run.
+func (x *checkup) whichRun() string {
+	return fmt.Sprintf(" --seed %d --run %s", x.opts.seed, quoted(x.opts.run))
+}
+
+// kept returns the run by the state directory; Next is 0 when it knows nothing
+// of it.
+func (x *checkup) kept(target string) (core.Run, error) {
 	runs, err := store.Open(x.opts.state).Runs()
 	for _, r := range runs {
 		if r.Err == nil && r.Name == x.opts.run && r.Target == target {
-			return r.Next, nil
+			return r.Run, nil
 		}
 	}
-	return 0, err
+	return core.Run{}, err
 }
 
 func judgeRun(x *checkup, found *kafka.Cursor) finding {

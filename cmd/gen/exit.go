@@ -60,7 +60,7 @@ func exitCode(err, cause error) int {
 func isMismatch(err error) bool {
 	for _, is := range []error{
 		errMismatch, files.ErrOtherRun, kafka.ErrOtherRun, kafka.ErrOtherOwner, kafka.ErrNoCursor, kafka.ErrLostData,
-		kafka.ErrTopicReplaced, kafka.ErrPartitions, kafka.ErrHanging, kafka.ErrNoRecords, kafka.ErrHoles,
+		kafka.ErrTopicReplaced, kafka.ErrPartitions, kafka.ErrHanging, kafka.ErrNoRecords, kafka.ErrHoles, kafka.ErrSchedule,
 	} {
 		if errors.Is(err, is) {
 			return true

@@ -137,7 +137,7 @@ func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptio
 	if err != nil {
 		return nil, err
 	}
-	known, err := lookUp(c.Context, config)
+	known, err := lookUp(c.Context, config, false)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptio
 	}
 	return &repairJob{
 		Repair: kafka.Repair{
-			Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: run.Seed, Schedule: run.Schedule}, Local: local.Next,
+			Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: run.Seed, Schedule: run.Schedule}, Local: local,
 		},
 		target: c.Args().First(), act: c.Bool("yes"), file: file, local: local,
 	}, nil
@@ -187,11 +187,11 @@ func repairAcceptBroker(ctx context.Context, job *repairJob) (repairAnswer, erro
 		return repairAnswer{}, err
 	}
 	a := repairAnswer{Next: &c.Next}
-	if job.Local <= c.Next {
-		a.Plan = fmt.Sprintf("the state directory (next event %d) is not ahead of the broker (%d): there is nothing to accept", job.Local, c.Next)
+	if !job.Local.Ahead(c.Run) {
+		a.Plan = fmt.Sprintf("the state directory (next event %d) is not ahead of the broker (%d): there is nothing to accept", job.Local.Next, c.Next)
 		return a, nil
 	}
-	a.Plan = fmt.Sprintf("the state directory says next event %d, the broker %d: put it back, so that events %d to %d are sent again", job.Local, c.Next, c.Next, job.Local-1)
+	a.Plan = fmt.Sprintf("the state directory says next event %d, the broker %d: put it back, so that events from %d on are sent again", job.Local.Next, c.Next, c.Next)
 	if job.act {
 		err = job.file.Save(c.Run)
 	}

@@ -161,7 +161,7 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 	if _, err := endOf(schedule, 0, o.count); err != nil {
 		return err
 	}
-	target, err := lookUp(ctx, config)
+	target, err := lookUp(ctx, config, true)
 	if err != nil {
 		return topicTrouble(err, config)
 	}
@@ -181,8 +181,8 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 		Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Events: new(atomic.Uint64),
 		Resume: o.resumeTopic,
 	}
-	if ok && !config.Restart {
-		delivery.Local = kept.Next
+	if ok {
+		delivery.Local = kept
 	}
 	delivery.Save = throttledSave(e, file)
 	delivery.Meter, delivery.PartitionRate = o.meter(), o.partitionRate
@@ -206,8 +206,8 @@ func (o deliverOptions) resumeTopic(c kafka.Cursor) (schedule core.Schedule, end
 
 // lookUp returns what the target is known by: the cluster's id, as addresses
 // may change, and the topic.
-func lookUp(ctx context.Context, config kafka.Config) (string, error) {
-	conn, err := reach(ctx, config, true)
+func lookUp(ctx context.Context, config kafka.Config, create bool) (string, error) {
+	conn, err := reach(ctx, config, create)
 	if err != nil {
 		return "", err
 	}
@@ -288,8 +288,10 @@ func topicTrouble(err error, config kafka.Config) error {
 		return withHint(err, hangingHint(hanging, config))
 	case errors.Is(err, kafka.ErrOtherRun):
 		return withHint(err, "go on with the saved values, start another run with --run NAME, or begin anew with --restart")
-	case errors.Is(err, kafka.ErrNoCursor):
+	case errors.Is(err, kafka.ErrNoCursor), errors.Is(err, kafka.ErrDamagedCursor):
 		return withHint(err, repair("from-topic")+" reads it from the records; --restart begins the run anew")
+	case errors.Is(err, kafka.ErrSchedule):
+		return withHint(err, "the same command with the --rate, --load, --arrivals and --start that the run had, or its --schedule")
 	case errors.Is(err, kafka.ErrLostData):
 		return withHint(err, repair("accept-broker")+" goes on from there")
 	case errors.Is(err, kafka.ErrHoles):
@@ -309,6 +311,9 @@ func topicTrouble(err error, config kafka.Config) error {
 // hangingHint says how a hanging transaction is ended, by whoever has the right.
 func hangingHint(h *kafka.HangingError, config kafka.Config) string {
 	hint := fmt.Sprintf("gen repair --run %s --end-hanging --yes %s, or gen stream with --end-hanging", h.Run, config.Target)
+	if !h.Known {
+		return "whether its events up to the last can be read as committed in some partition decides: gen verify " + config.String()
+	}
 	if h.Err == nil || h.Commit {
 		return hint
 	}

@@ -126,7 +126,7 @@ func (o *childOptions) deliver() error {
 	}
 	seq := chaosSequence()
 	d := &Delivery{
-		Config: config, Sequence: seq, End: o.End, Local: o.loadState(), Events: new(atomic.Uint64),
+		Config: config, Sequence: seq, End: o.End, Local: core.Run{Next: o.loadState()}, Events: new(atomic.Uint64),
 		Run:   core.Run{Name: chaosRun, Snapshot: seq.Snapshot.ID(), Recipe: seq.Snapshot.Recipe, Seed: seq.Seed, Format: core.FormatVersion, Schedule: seq.Schedule},
 		Begun: func(c Cursor) { fmt.Println(saidBegun, c.Next) },
 		Save: func(run core.Run) error {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"gen/core"
+
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -337,7 +339,7 @@ func partitionName(topic string, partition int32) string {
 // LookAtRun returns the cursor of a run, nil when it has none, and the error
 // with which a delivery would refuse to go on, see decide.go. It does not look
 // for records of a run without a cursor.
-func (conn *Connection) LookAtRun(ctx context.Context, asked Cursor, local uint64) (found *Cursor, err error) {
+func (conn *Connection) LookAtRun(ctx context.Context, asked Cursor, local core.Run) (found *Cursor, err error) {
 	if conn.cursorPartitions > 0 {
 		if found, err = peekCursor(ctx, conn, asked.Name); err != nil {
 			return nil, err

@@ -222,7 +222,7 @@ func TestLookAtRun(t *testing.T) {
 	look := func(seed, local uint64) (*Cursor, error) {
 		t.Helper()
 		conn.LookAtTopics(t.Context())
-		return conn.LookAtRun(t.Context(), Cursor{Run: core.Run{Name: "seed-42", Snapshot: seq.Snapshot.ID(), Seed: seed, Format: core.FormatVersion}}, local)
+		return conn.LookAtRun(t.Context(), Cursor{Run: core.Run{Name: "seed-42", Snapshot: seq.Snapshot.ID(), Seed: seed, Format: core.FormatVersion}}, core.Run{Next: local})
 	}
 	if c, err := look(42, 0); c != nil || err != nil {
 		t.Errorf("LookAtRun without topics = %+v, %v", c, err)

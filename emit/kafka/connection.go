@@ -37,7 +37,8 @@ type Config struct {
 	EndHanging         bool   // end a transaction of this run that the broker has lost
 	Say                func(format string, args ...any)
 
-	again bool // the process has driven the run before
+	again bool  // the process has driven the run before
+	took  int64 // Time of the cursor that it went on from
 }
 
 // DefaultConfig returns the settings for a target.

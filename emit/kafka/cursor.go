@@ -23,15 +23,14 @@ const HeaderKey = "gen"
 // Cursor is the value of a cursor record: how far a run has come.
 type Cursor struct {
 	core.Run
-	Incarnation uint32   `json:"incarnation"` // begun anew so many times
-	Generation  uint32   `json:"generation"`  // changes with the number of shards
-	Shard       string   `json:"shard"`       // "0-of-1"
-	Nexts       []uint64 `json:"nexts"`       // of each partition: the first event that may still be missing there
-	TopicID     string   `json:"topicId"`
-	Partitions  int      `json:"partitions"` // that the run began with
-	NoHeader    bool     `json:"noHeader,omitempty"`
-	Owner       string   `json:"owner"` // host and state directory
-	Time        int64    `json:"time"`  // of the commit, epoch ms
+	Generation uint32   `json:"generation"` // changes with the number of shards
+	Shard      string   `json:"shard"`      // "0-of-1"
+	Nexts      []uint64 `json:"nexts"`      // of each partition: the first event that may still be missing there
+	TopicID    string   `json:"topicId"`
+	Partitions int      `json:"partitions"` // that the run began with
+	NoHeader   bool     `json:"noHeader,omitempty"`
+	Owner      string   `json:"owner"` // host and state directory
+	Time       int64    `json:"time"`  // of the commit, epoch ms
 }
 
 const onlyShard = "0-of-1"
@@ -89,8 +88,9 @@ func cursorPartition(key []byte, partitions int) int32 {
 	return int32(core.Murmur2(key)&0x7fffffff) % int32(partitions)
 }
 
-// errDamagedCursor is returned for a cursor record that cannot be read.
-var errDamagedCursor = errors.New("the cursor record cannot be read")
+// ErrDamagedCursor is returned for a cursor record that cannot be read. Repair
+// writes it anew from the topic, or a restart does without it.
+var ErrDamagedCursor = errors.New("the cursor record cannot be read")
 
 // readCursor returns the last committed cursor of a run, nil when there is
 // none. It reads the cursor's partition up to its present end, for which it
@@ -112,7 +112,7 @@ func (conn *Connection) lastCursor(ctx context.Context, run string, end func(con
 	}
 	c := new(Cursor)
 	if err := json.Unmarshal(r.Value, c); err != nil {
-		return nil, fmt.Errorf("%w: offset %d of %s-%d: %w", errDamagedCursor, r.Offset, r.Topic, r.Partition, err)
+		return nil, fmt.Errorf("%w: offset %d of %s-%d: %w", ErrDamagedCursor, r.Offset, r.Topic, r.Partition, err)
 	}
 	return c, nil
 }
@@ -120,6 +120,9 @@ func (conn *Connection) lastCursor(ctx context.Context, run string, end func(con
 // lastCursorRecord returns the last committed record of the run's key below
 // the end of its partition.
 func (conn *Connection) lastCursorRecord(ctx context.Context, run string, end func(context.Context, string, int32) (int64, error)) (last *kgo.Record, err error) {
+	if conn.cursorPartitions == 0 {
+		return nil, nil // no cursor topic, no cursor
+	}
 	k := key(conn.Topic, run)
 	partition := cursorPartition(k, conn.cursorPartitions)
 	starts, err := conn.admin.ListStartOffsets(ctx, conn.CursorTopic)
@@ -169,7 +172,7 @@ func (conn *Connection) ReadCursors(ctx context.Context) (map[string]*Cursor, er
 		}
 		c := new(Cursor)
 		if err := json.Unmarshal(r.Value, c); err != nil || c.Partitions < 1 || string(key(conn.Topic, c.Name)) != k {
-			return nil, fmt.Errorf("%w: key %q, offset %d of %s-%d: %w", errDamagedCursor, k, r.Offset, r.Topic, r.Partition, firstErr(err, errNotOfKey))
+			return nil, fmt.Errorf("%w: key %q, offset %d of %s-%d: %w", ErrDamagedCursor, k, r.Offset, r.Topic, r.Partition, firstErr(err, errNotOfKey))
 		}
 		cursors[c.Name] = c
 	}

@@ -3,12 +3,14 @@ package kafka
 import (
 	"errors"
 	"fmt"
+
+	"gen/core"
 )
 
 // Errors of recovery. Nothing was sent when one is returned.
 var (
 	// ErrOtherRun is returned when the cursor belongs to another seed,
-	// snapshot, format version or schedule. The caller keeps what is there,
+	// snapshot or format version. The caller keeps what is there,
 	// or begins anew with Restart.
 	ErrOtherRun = errors.New("the run was started with another identity")
 	// ErrOtherOwner is returned when another process moves the cursor.
@@ -34,13 +36,13 @@ var (
 
 // situation is what recovery knows when it decides.
 type situation struct {
-	kafka      *Cursor // last committed cursor, nil when there is none
-	local      uint64  // next event by the state directory, 0 when it has none
-	asked      Cursor  // the run as it would begin
-	topicID    string  // now; empty when there is no topic
-	partitions int     // now
-	found      uint32  // the latest incarnation in the topic, plus 1; looked up only without a cursor
-	restart    bool    // as asked.Incarnation, or, while that is 0, as the next one
+	kafka      *Cursor  // last committed cursor, nil when there is none
+	local      core.Run // by the state directory or this process; Next is 0 when neither has it
+	asked      Cursor   // the run as it would begin
+	topicID    string   // now; empty when there is no topic
+	partitions int      // now
+	found      uint32   // the latest incarnation in the topic, plus 1; looked up only without a cursor
+	restart    bool     // as asked.Incarnation, or, while that is 0, as the next one
 }
 
 // decide returns the cursor to go on from, by the recovery table:
@@ -51,6 +53,7 @@ type situation struct {
 //	none      ahead             ErrNoCursor
 //	K         none, or <= K     go on at K
 //	K         ahead             ErrLostData
+//	K         older incarnation go on at K
 //	another identity            ErrOtherRun
 //	another topic id            ErrTopicReplaced
 //
@@ -59,17 +62,19 @@ func decide(s situation) (Cursor, error) {
 	begin := s.asked
 	begin.TopicID, begin.Partitions = s.topicID, s.partitions
 	k := s.kafka
+	// What this process has restarted and committed is not begun once more.
+	begun := s.asked.Incarnation > 0 && s.local.Next > 0 && s.local.Incarnation == s.asked.Incarnation
 	switch {
-	case s.restart && (k == nil || s.asked.Incarnation == 0 || k.Incarnation != s.asked.Incarnation):
+	case s.restart && !begun && (k == nil || s.asked.Incarnation == 0 || k.Incarnation != s.asked.Incarnation):
 		if begin.Incarnation == 0 {
-			begin.Incarnation = max(1, s.found)
+			begin.Incarnation = max(1, s.found, s.local.Incarnation+1)
 			if k != nil {
-				begin.Incarnation = k.Incarnation + 1
+				begin.Incarnation = max(begin.Incarnation, k.Incarnation+1)
 			}
 		}
 		return begin, nil
-	case k == nil && (s.found > 0 || s.local > 0):
-		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d\n  topic: %s", ErrNoCursor, s.local, held(s.found))
+	case k == nil && (s.found > 0 || s.local.Next > 0):
+		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d\n  topic: %s", ErrNoCursor, s.local.Next, held(s.found))
 	case k == nil:
 		return begin, nil
 	case s.topicID == "":
@@ -78,13 +83,14 @@ func decide(s situation) (Cursor, error) {
 		return begin, fmt.Errorf("%w; nothing was sent\n  saved: topic id %s, next event %d\n  found: topic id %s", ErrTopicReplaced, k.TopicID, k.Next, s.topicID)
 	case !k.SameEvents(s.asked.Run) || k.NoHeader != s.asked.NoHeader:
 		return begin, fmt.Errorf("%w; nothing was sent\n  saved: %s\n  asked: %s", ErrOtherRun, side(*k), side(s.asked))
-	case s.local > k.Next:
-		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d\n  Kafka's cursor: next event %d", ErrLostData, s.local, k.Next)
+	case s.local.Ahead(k.Run):
+		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d, incarnation %d\n  Kafka's cursor: next event %d, incarnation %d",
+			ErrLostData, s.local.Next, s.local.Incarnation, k.Next, k.Incarnation)
 	case s.partitions < k.Partitions:
 		return begin, fmt.Errorf("%w; nothing was sent\n  saved: %d partitions\n  found: %d", ErrPartitions, k.Partitions, s.partitions)
 	}
 	next := *k
-	next.Owner, next.Done = s.asked.Owner, false
+	next.Owner = s.asked.Owner
 	return next, nil
 }
 

@@ -10,6 +10,7 @@ import (
 // The recovery table of decide, a row each.
 func TestDecide(t *testing.T) {
 	asked := Cursor{Run: core.Run{Name: "a", Snapshot: "s", Seed: 42, Format: 1}, Owner: "me"}
+	saved := func(incarnation uint32, next uint64) core.Run { return core.Run{Incarnation: incarnation, Next: next} }
 	restarted := asked
 	restarted.Incarnation = 4
 	at := func(next uint64, change func(*Cursor)) *Cursor {
@@ -30,10 +31,10 @@ func TestDecide(t *testing.T) {
 	}{
 		{"nothing anywhere", situation{}, 0, 0, 6, nil},
 		{"the cursor alone", situation{kafka: at(7, nil)}, 7, 0, 6, nil},
-		{"the state is behind", situation{kafka: at(7, nil), local: 5}, 7, 0, 6, nil},
-		{"the state agrees", situation{kafka: at(7, nil), local: 7}, 7, 0, 6, nil},
-		{"the state is ahead", situation{kafka: at(7, nil), local: 8}, 0, 0, 0, ErrLostData},
-		{"the state alone", situation{local: 8}, 0, 0, 0, ErrNoCursor},
+		{"the state is behind", situation{kafka: at(7, nil), local: saved(0, 5)}, 7, 0, 6, nil},
+		{"the state agrees", situation{kafka: at(7, nil), local: saved(0, 7)}, 7, 0, 6, nil},
+		{"the state is ahead", situation{kafka: at(7, nil), local: saved(0, 8)}, 0, 0, 0, ErrLostData},
+		{"the state alone", situation{local: saved(0, 8)}, 0, 0, 0, ErrNoCursor},
 		{"records alone", situation{found: 1}, 0, 0, 0, ErrNoCursor},
 		{"another seed", situation{kafka: at(7, func(c *Cursor) { c.Seed = 1 })}, 0, 0, 0, ErrOtherRun},
 		{"another snapshot", situation{kafka: at(7, func(c *Cursor) { c.Snapshot = "x" })}, 0, 0, 0, ErrOtherRun},
@@ -42,12 +43,16 @@ func TestDecide(t *testing.T) {
 		{"more partitions now", situation{kafka: at(7, nil), partitions: 12}, 7, 0, 6, nil},
 		{"fewer partitions now", situation{kafka: at(7, nil), partitions: 3}, 0, 0, 0, ErrPartitions},
 		{"other headers", situation{kafka: at(7, func(c *Cursor) { c.NoHeader = true })}, 0, 0, 0, ErrOtherRun},
-		{"a restart", situation{kafka: at(7, nil), local: 8, restart: true}, 0, 1, 6, nil},
+		{"a restart", situation{kafka: at(7, nil), local: saved(0, 8), restart: true}, 0, 1, 6, nil},
 		{"a restart into a new topic", situation{kafka: at(7, func(c *Cursor) { c.TopicID, c.Incarnation = "U", 3 }), restart: true}, 0, 4, 6, nil},
-		{"a restart without a cursor", situation{found: 3, local: 8, restart: true}, 0, 3, 6, nil},
+		{"a restart without a cursor", situation{found: 3, local: saved(0, 8), restart: true}, 0, 3, 6, nil},
 		{"a restart of nothing", situation{restart: true}, 0, 1, 6, nil},
 		{"a restart goes on", situation{kafka: at(7, func(c *Cursor) { c.Incarnation = 4 }), asked: restarted, restart: true}, 7, 4, 6, nil},
 		{"a restart that committed nothing", situation{kafka: at(7, nil), asked: restarted, restart: true}, 0, 4, 6, nil},
+		{"a restart whose cursor was lost", situation{local: saved(4, 7), asked: restarted, restart: true}, 0, 0, 0, ErrNoCursor},
+		{"a restart whose cursors were lost", situation{kafka: at(7, nil), local: saved(4, 2), asked: restarted, restart: true}, 0, 0, 0, ErrLostData},
+		{"the state is of an older incarnation", situation{kafka: at(7, func(c *Cursor) { c.Incarnation = 1 }), local: saved(0, 100)}, 7, 1, 6, nil},
+		{"the state is of a newer incarnation", situation{kafka: at(7, nil), local: saved(1, 2)}, 0, 0, 0, ErrLostData},
 		{"a restart of another seed", situation{kafka: at(7, func(c *Cursor) { c.Seed = 1 }), restart: true}, 0, 1, 6, nil},
 	} {
 		c.topicID = "T"

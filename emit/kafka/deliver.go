@@ -20,8 +20,8 @@ type Delivery struct {
 	Config
 	Run      core.Run // as it would begin; From and Next are 0
 	Sequence *core.Sequence
-	End      uint64 // the first event that does not belong to the run
-	Local    uint64 // next event by the state directory
+	End      uint64   // the first event that does not belong to the run
+	Local    core.Run // by the state directory; Next is 0 when it has none
 
 	// Resume, when set, is told once where the run goes on, before anything is
 	// sent, and returns its schedule from there on and its end.
@@ -49,7 +49,7 @@ type Delivery struct {
 }
 
 // patience is how long a delivery that has not begun tries to.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // Deliver sends what is missing and returns the cursor. When the context ends
 // it finishes the transaction in flight and returns the context's error. A
@@ -79,7 +79,11 @@ func (d *Delivery) Deliver(ctx context.Context) (Cursor, error) {
 
 // session recovers and sends transactions until the first error.
 func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
-	s, err := openSession(ctx, d.Config, *asked, max(d.Local, d.cursor.Next))
+	local := d.Local
+	if d.cursor.Next > 0 {
+		local = d.cursor.Run
+	}
+	s, err := openSession(ctx, d.Config, *asked, local)
 	if err != nil {
 		return err
 	}
@@ -87,11 +91,15 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 	d.cursor = s.cursor
 	asked.Incarnation = s.cursor.Incarnation // a later session restarts nothing
 	if !d.again {
+		d.took = s.found
 		if err := d.begin(); err != nil {
 			return fmt.Errorf("%w: %w", errBegin, err)
 		}
 	}
 	d.cursor.Schedule = d.Sequence.Schedule
+	if d.PartitionRate > 0 {
+		d.quota = pace.NewQuota(d.cursor.Partitions, d.PartitionRate)
+	}
 	d.Meter.Session(d.cursor.Next)
 	err = d.play(ctx, s)
 	if s.open && !errors.Is(err, ErrFenced) && (fatal(err) || ctx.Err() != nil) {
@@ -117,9 +125,6 @@ func (d *Delivery) begin() error {
 	if d.Pace != nil && d.cursor.Next < d.End {
 		d.pacer = d.Pace(d.cursor.Next)
 	}
-	if d.PartitionRate > 0 {
-		d.quota = pace.NewQuota(d.cursor.Partitions, d.PartitionRate)
-	}
 	d.Meter.Begin(d.cursor.Next, d.pacer)
 	return nil
 }
@@ -133,9 +138,9 @@ var (
 func fatal(err error) bool {
 	for _, is := range []error{
 		ErrOtherRun, ErrOtherOwner, ErrNoCursor, ErrLostData, ErrTopicReplaced, ErrPartitions, ErrHanging, ErrFenced, ErrPolicy,
-		errDamagedCursor, errSave, errBegin,
+		ErrDamagedCursor, errSave, errBegin,
 		kerr.TopicAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed,
-		kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidTransactionTimeout, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.InvalidTopicException,
+		kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidTransactionTimeout, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.InvalidTopicException, kerr.InvalidTimestamp, kerr.UnsupportedCompressionType, kerr.UnsupportedForMessageFormat,
 	} {
 		if errors.Is(err, is) {
 			return true
@@ -186,7 +191,7 @@ func (d *Delivery) send(ctx context.Context, s *session) error {
 		d.outage.committed(next.Next)
 		d.Events.Add(next.Next - d.cursor.Next)
 		d.Meter.Committed(next.Next)
-		d.cursor, s.acknowledged = next, next.Next
+		d.cursor, s.acknowledged = next, next.Run
 		if err := d.Save(next.Run); err != nil {
 			return fmt.Errorf("%w: %w", errSave, err)
 		}
@@ -213,9 +218,10 @@ func (d *Delivery) due(ctx context.Context, committed time.Time) (uint64, error)
 }
 
 // openFor is how long a transaction takes in events that are due already: the
-// commit interval, or, as a commit costs so and so much, twenty times that.
+// commit interval, or, as a commit costs so and so much, twenty times that; but
+// well within the transaction's timeout.
 func (d *Delivery) openFor() time.Duration {
-	return max(d.CommitInterval, min(20*d.commitCost, time.Second))
+	return min(d.TransactionTimeout/3, max(d.CommitInterval, min(20*d.commitCost, time.Second)))
 }
 
 // transact commits, in one transaction, events of the run from the cursor on,
@@ -226,6 +232,11 @@ func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64
 	// back must not keep the process for ever.
 	late, cancel := afterGrace(ctx, grace)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		if sleep(late, time.Second) == nil {
+			d.Say("stopping: up to %s more for what is on its way; a second signal ends at once", grace)
+		}
+	})()
 	d.outage.sending(d.cursor.Next)
 	if err := s.begin(late); err != nil {
 		return next, err
@@ -251,6 +262,9 @@ func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64
 	}
 	if open := f.acks.open.Load(); open != 0 {
 		return next, fmt.Errorf("send events %d to %d: %d records were not acknowledged", d.cursor.Next, to-1, open)
+	}
+	if err := s.checkTopic(late); err != nil {
+		return next, err
 	}
 	if err := s.producer.EndTransaction(late, kgo.TryCommit); err != nil {
 		return next, fmt.Errorf("commit events %d to %d: %w", d.cursor.Next, to-1, err)

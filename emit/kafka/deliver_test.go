@@ -125,8 +125,8 @@ func TestRefusals(t *testing.T) {
 		"other seed":                {func(d *Delivery) { d.Run.Seed = 7 }, ErrOtherRun},
 		"other snapshot":            {func(d *Delivery) { d.Run.Snapshot = "x" }, ErrOtherRun},
 		"other format version":      {func(d *Delivery) { d.Run.Format = 2 }, ErrOtherRun},
-		"the state is ahead":        {func(d *Delivery) { d.Local = 101 }, ErrLostData},
-		"the cursor topic was lost": {func(d *Delivery) { d.CursorTopic = "other.cursors"; d.Local = 100 }, ErrNoCursor},
+		"the state is ahead":        {func(d *Delivery) { d.Local.Next = 101 }, ErrLostData},
+		"the cursor topic was lost": {func(d *Delivery) { d.CursorTopic = "other.cursors"; d.Local.Next = 100 }, ErrNoCursor},
 		"both are lost":             {func(d *Delivery) { d.CursorTopic = "third.cursors" }, ErrNoCursor},
 	} {
 		d := newDelivery(config, seq, 200)

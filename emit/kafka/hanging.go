@@ -64,7 +64,8 @@ func (conn *Connection) openTransactions(ctx context.Context) ([]OpenTransaction
 type HangingError struct {
 	Run    string
 	Open   []OpenTransaction
-	Commit bool  // its outcome, if Err does not say that it is unknown
+	Known  bool  // how it was to end
+	Commit bool  // when that is known
 	Err    error // why it was not ended; nil: nobody asked for it
 }
 
@@ -74,7 +75,14 @@ func (e *HangingError) Error() string {
 		why = ": " + e.Err.Error()
 	}
 	return fmt.Sprintf("%v: the broker has lost the end of a transaction of run %s (KAFKA-20734); nothing was sent%s\n  open: producer %d, epoch %d: %s\n  outcome: %s",
-		ErrHanging, e.Run, why, e.Open[0].ProducerID, e.Open[0].ProducerEpoch, list(e.Open), outcome(e.Commit))
+		ErrHanging, e.Run, why, e.Open[0].ProducerID, e.Open[0].ProducerEpoch, list(e.Open), e.outcome())
+}
+
+func (e *HangingError) outcome() string {
+	if !e.Known {
+		return "unknown"
+	}
+	return outcome(e.Commit)
 }
 
 func (e *HangingError) Unwrap() []error { return []error{ErrHanging, e.Err} }
@@ -107,20 +115,29 @@ func (s *session) settleHanging(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.UnsupportedVersion):
-			if !s.blind {
-				s.Say("warning: cannot look for hanging transactions (%v); comparing offsets instead", err)
+			if s.blind {
+				return nil // others' transactions are no reason to stop at work
 			}
 			s.blind = true
+			s.Say("warning: cannot look for hanging transactions (%v); comparing offsets instead", err)
 			return s.awaitStable(ctx)
 		case err != nil || len(own) == 0:
 			return err
 		}
 		commit, err := s.decideHanging(ctx, own)
-		if err == nil && s.EndHanging {
-			err = s.endHanging(ctx, own, commit)
+		switch {
+		case errors.Is(err, errUnknownOutcome):
+			return &HangingError{Run: s.run, Open: own, Err: err}
+		case err != nil:
+			return err // it may pass, as what made it hang does
+		case !s.EndHanging:
+			return &HangingError{s.run, own, true, commit, nil}
 		}
-		if err != nil || !s.EndHanging {
-			return &HangingError{s.run, own, commit, err}
+		switch err := s.endHanging(ctx, own, commit); {
+		case err != nil && passes(err) && !errors.Is(err, errStillOpen):
+			return err
+		case err != nil:
+			return &HangingError{s.run, own, true, commit, err}
 		}
 		s.Say("ended a transaction that the broker had lost, by %s: %s", outcome(commit), list(own))
 	}
@@ -184,15 +201,13 @@ func (s *session) decideHanging(ctx context.Context, own []OpenTransaction) (com
 	if !open[s.CursorTopic][cursorPartition(key(s.Topic, s.run), s.cursorPartitions)] {
 		return same(last), nil // every transaction holds a cursor record
 	}
-	visible := uint64(0)
+	var visible Cursor
 	if last != nil {
-		c := new(Cursor)
-		if err := json.Unmarshal(last.Value, c); err != nil {
-			return false, fmt.Errorf("%w: %w", errDamagedCursor, err)
+		if err := json.Unmarshal(last.Value, &visible); err != nil {
+			return false, fmt.Errorf("%w: %w", ErrDamagedCursor, err)
 		}
-		visible = c.Next
 	}
-	if s.acknowledged > visible {
+	if s.acknowledged.Ahead(visible.Run) {
 		return true, nil
 	}
 	return s.visible(ctx, open[s.Topic], last, same)
@@ -203,8 +218,8 @@ func (s *session) decideHanging(ctx context.Context, own []OpenTransaction) (com
 func (s *session) visible(ctx context.Context, open map[int32]bool, last *kgo.Record, same func(*kgo.Record) bool) (found bool, err error) {
 	starts, err := s.admin.ListStartOffsets(ctx, s.Topic)
 	if err == nil && last != nil && !s.EventTime {
-		// Both times are of the same clock; it may have been set back a little.
-		starts, err = s.admin.ListOffsetsAfterMilli(ctx, last.Timestamp.Add(-time.Minute).UnixMilli(), s.Topic)
+		// Clocks differ, between hosts and between client and broker.
+		starts, err = s.admin.ListOffsetsAfterMilli(ctx, last.Timestamp.Add(-24*time.Hour).UnixMilli(), s.Topic)
 	}
 	if err != nil {
 		return false, err
@@ -227,6 +242,8 @@ func (s *session) visible(ctx context.Context, open map[int32]bool, last *kgo.Re
 	return found, err
 }
 
+var errStillOpen = errors.New("its end was written, and it is still open")
+
 // endHanging writes the markers that the broker has lost (KIP-664,
 // WriteTxnMarkers).
 func (s *session) endHanging(ctx context.Context, own []OpenTransaction, commit bool) error {
@@ -246,7 +263,7 @@ func (s *session) endHanging(ctx context.Context, own []OpenTransaction, commit 
 	}
 	left, err := s.awaitHanging(ctx)
 	if err == nil && len(left) > 0 && left[0].ProducerEpoch == own[0].ProducerEpoch {
-		err = errors.New("its end was written, and it is still open")
+		err = errStillOpen
 	}
 	return err
 }

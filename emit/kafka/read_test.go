@@ -245,8 +245,8 @@ func TestReadCursors(t *testing.T) {
 	}
 	for _, damaged := range []string{"{", `{"run":"b","partitions":2}`, `{"run":"a"}`} {
 		put("ratings", "a", damaged)
-		if _, err := s.conn.ReadCursors(context.Background()); !errors.Is(err, errDamagedCursor) || !strings.Contains(err.Error(), "ratings/a/0-of-1") {
-			t.Errorf("cursor %s: %v, want errDamagedCursor with its key", damaged, err)
+		if _, err := s.conn.ReadCursors(context.Background()); !errors.Is(err, ErrDamagedCursor) || !strings.Contains(err.Error(), "ratings/a/0-of-1") {
+			t.Errorf("cursor %s: %v, want ErrDamagedCursor with its key", damaged, err)
 		}
 	}
 }

@@ -14,6 +14,9 @@ import (
 var (
 	// ErrNoRecords is returned when a topic holds no record of a run.
 	ErrNoRecords = errors.New("the topic holds no record of the run")
+	// ErrSchedule is returned when the records are those of the run, but for
+	// their times.
+	ErrSchedule = errors.New("the records have the times of another schedule")
 	// ErrHoles is returned when a partition lacks events that are before the
 	// last one in the topic: no cursor stands for such a topic.
 	ErrHoles = errors.New("events are missing in the middle")
@@ -25,7 +28,7 @@ type Repair struct {
 	Config
 	Run      core.Run // identity as it would begin
 	Sequence *core.Sequence
-	Local    uint64 // next event by the state directory
+	Local    core.Run // by the state directory; Next is 0 when it has none
 }
 
 // HangingPlan is what is known of a run's transaction without shutting out a
@@ -99,10 +102,10 @@ func (r Repair) fence(ctx context.Context) (*session, error) {
 }
 
 // PlanFromTopic returns the cursor that the committed records of the topic
-// stand for, by their headers. It returns ErrNoRecords, ErrHoles, or
-// ErrOtherRun when the records are not those of the sequence.
+// stand for, by their headers. It returns ErrNoRecords, ErrHoles, ErrSchedule,
+// or ErrOtherRun when no number of partitions has placed them.
 func (r Repair) PlanFromTopic(ctx context.Context) (Cursor, error) {
-	conn, err := Connect(ctx, r.Config, true)
+	conn, err := Connect(ctx, r.Config, false)
 	if err != nil {
 		return Cursor{}, err
 	}
@@ -176,7 +179,28 @@ func (r Repair) cursorOf(ctx context.Context, conn *Connection) (Cursor, error) 
 		return c, fmt.Errorf("%w: the records do not stand in the partitions of any number of them", ErrOtherRun)
 	}
 	c.Nexts = nexts(c.Next, c.Partitions)
-	return c, r.countAll(stands, c, extents)
+	if err := r.countAll(stands, c, extents); err != nil {
+		return c, err
+	}
+	return c, r.neverBack(ctx, conn, c)
+}
+
+// neverBack returns ErrLostData when a cursor, or the state directory, says
+// that the topic has held more than it does.
+func (r Repair) neverBack(ctx context.Context, conn *Connection, c Cursor) error {
+	known := r.Local
+	k, err := peekCursor(ctx, conn, r.Run.Name)
+	if err != nil && !errors.Is(err, ErrDamagedCursor) {
+		return err
+	}
+	if k != nil && k.TopicID == c.TopicID && k.Ahead(known) {
+		known = k.Run
+	}
+	if known.Ahead(c.Run) {
+		return fmt.Errorf("%w: event %d of incarnation %d was committed, the topic holds events up to %d of incarnation %d",
+			ErrLostData, known.Next-1, known.Incarnation, c.Next-1, c.Incarnation)
+	}
+	return nil
 }
 
 // readStands returns the run's latest incarnation in the topic and what each
@@ -216,7 +240,7 @@ func (r Repair) compareLast(stands map[int32]*stand) error {
 	for _, st := range stands {
 		want := encode.AppendJSONL(nil, []core.Event{r.Sequence.Event(st.last)})
 		if want := want[:len(want)-1]; string(want) != string(st.value) {
-			return fmt.Errorf("%w: event %d\n  found: %.200s\n  asked: %s", ErrOtherRun, st.last, st.value, want)
+			return fmt.Errorf("%w, event %d\n  found: %.200s\n  asked: %s", ErrSchedule, st.last, st.value, want)
 		}
 	}
 	return nil
@@ -278,7 +302,7 @@ func (r Repair) countAll(stands map[int32]*stand, c Cursor, extents []Extent) er
 // there is none, and ErrHoles when the topic holds later events: then the cursor
 // alone was lost, and FromTopic is the way.
 func (r Repair) Behind(ctx context.Context) (Cursor, error) {
-	conn, err := Connect(ctx, r.Config, true)
+	conn, err := Connect(ctx, r.Config, false)
 	if err != nil {
 		return Cursor{}, err
 	}
@@ -293,8 +317,11 @@ func (r Repair) Behind(ctx context.Context) (Cursor, error) {
 	if c == nil {
 		return Cursor{}, ErrNoCursor
 	}
-	if c.TopicID != conn.topicID {
+	switch {
+	case c.TopicID != conn.topicID:
 		return *c, ErrTopicReplaced
+	case c.NoHeader:
+		return *c, fmt.Errorf("%w that says which event it is: whether later ones stand in the topic cannot be told", ErrNoRecords)
 	}
 	id, later := c.RunID(), uint64(0)
 	err = conn.readCommitted(ctx, conn.Topic, all(conn.partitions), func(rec *kgo.Record) {

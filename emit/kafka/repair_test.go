@@ -71,7 +71,7 @@ func TestFromTopicRefuses(t *testing.T) {
 		repair Repair
 		want   error
 	}{
-		"another schedule": {newRepair(config, &later), ErrOtherRun},
+		"another schedule": {newRepair(config, &later), ErrSchedule},
 		"another seed":     {other, ErrNoRecords},
 	} {
 		if _, err := c.repair.FromTopic(context.Background()); !errors.Is(err, c.want) {

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gen/core"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -19,15 +21,17 @@ type session struct {
 	*Connection
 	run                string
 	producer           *kgo.Client
-	id                 int64  // of the producer
-	epoch              int16  // of the last transaction that was begun
-	previous           int64  // the predecessor's producer id, -1 when unknown
-	transactionVersion int16  // of the broker: 2 is KIP-890
-	acknowledged       uint64 // every event before it was said to be committed
-	open               bool   // a transaction was begun and not ended
-	blind              bool   // it may not look for hanging transactions
+	id                 int64    // of the producer
+	epoch              int16    // of the last transaction that was begun
+	previous           int64    // the predecessor's producer id, -1 when unknown
+	transactionVersion int16    // of the broker: 2 is KIP-890
+	acknowledged       core.Run // what was said to be committed
+	open               bool     // a transaction was begun and not ended
+	blind              bool     // it may not look for hanging transactions
 	disconnected       atomic.Bool
 	cursor             Cursor // where recovery found the run
+	found              int64  // Time of the cursor that recovery read
+	sameTopic          bool   // the topic that the producer writes to was looked at
 }
 
 // OnBrokerDisconnect implements kgo.HookBrokerDisconnect: a broker that went
@@ -47,7 +51,7 @@ const transactionalPrefix = "gen:"
 
 // openSession recovers: it ends what a predecessor left open, reads the
 // cursor and decides where to go on. Errors that are not of decide.go may pass.
-func openSession(ctx context.Context, c Config, asked Cursor, local uint64) (*session, error) {
+func openSession(ctx context.Context, c Config, asked Cursor, local core.Run) (*session, error) {
 	conn, err := Connect(ctx, c, true)
 	if err != nil {
 		return nil, err
@@ -77,7 +81,7 @@ func (s *session) close() {
 	s.Close()
 }
 
-func (s *session) recover(ctx context.Context, asked Cursor, local uint64) error {
+func (s *session) recover(ctx context.Context, asked Cursor, local core.Run) error {
 	if err := s.awaitOwner(ctx, asked.Owner); err != nil {
 		return err
 	}
@@ -90,8 +94,13 @@ func (s *session) recover(ctx context.Context, asked Cursor, local uint64) error
 	}
 	sit := situation{local: local, asked: asked, topicID: s.topicID, partitions: s.partitions, restart: s.Restart}
 	var err error
-	if sit.kafka, err = readCursor(ctx, s.Connection, s.run); err != nil {
+	sit.kafka, err = readCursor(ctx, s.Connection, s.run)
+	switch {
+	case errors.Is(err, ErrDamagedCursor) && s.Restart: // it says nothing
+	case err != nil:
 		return err
+	case sit.kafka != nil:
+		s.found = sit.kafka.Time
 	}
 	if sit.kafka == nil && s.topicID != "" {
 		if sit.found, err = s.findIncarnations(ctx, asked); err != nil {
@@ -135,11 +144,24 @@ func (s *session) fence(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.id, s.epoch, err = s.producer.ProducerID(ctx); err != nil {
+	// The client asks for as long as a predecessor's transaction is being ended,
+	// which a partition without a leader can keep from ending.
+	soon, cancel := context.WithTimeoutCause(ctx, begins, errNotBegun)
+	defer cancel()
+	s.id, s.epoch, err = s.producer.ProducerID(soon)
+	switch {
+	case err != nil && errors.Is(context.Cause(soon), errNotBegun):
+		return fmt.Errorf("begin as transactional id %q: %w", transactionalID(s.Topic, s.run), errNotBegun)
+	case err != nil:
 		return fmt.Errorf("begin as transactional id %q: %w", transactionalID(s.Topic, s.run), err)
 	}
 	return nil
 }
+
+// begins is how long a producer may take to begin.
+const begins = 10 * time.Second
+
+var errNotBegun = fmt.Errorf("the broker has not let it for %s; it may be ending the transaction of a predecessor", begins)
 
 // readTransactionVersion returns the level of the cluster's feature
 // transaction.version, 0 when it does not know it.
@@ -154,6 +176,24 @@ func (s *session) readTransactionVersion(ctx context.Context) (int16, error) {
 		}
 	}
 	return 0, nil
+}
+
+// checkTopic returns ErrTopicReplaced when the topic is not the one that
+// recovery found, which takes its time: the events of a first transaction would
+// be committed into another. Later the client notices it.
+func (s *session) checkTopic(ctx context.Context) error {
+	if s.sameTopic {
+		return nil
+	}
+	meta, err := s.admin.Metadata(ctx, s.Topic)
+	if err != nil {
+		return fmt.Errorf("ask for metadata: %w", err)
+	}
+	if now := meta.Topics[s.Topic].ID.String(); now != s.cursor.TopicID {
+		return fmt.Errorf("%w\n  saved: topic id %s\n  found: topic id %s", ErrTopicReplaced, s.cursor.TopicID, now)
+	}
+	s.sameTopic = true
+	return nil
 }
 
 // settleDisconnected looks for a hanging transaction when a broker has gone away
@@ -194,19 +234,25 @@ func (s *session) awaitOwner(ctx context.Context, owner string) error {
 		return nil
 	}
 	first, err := peekCursor(ctx, s.Connection, s.run)
+	if errors.Is(err, ErrDamagedCursor) {
+		return nil // whose it is cannot be told; recovery says more
+	}
 	if err != nil || first == nil || first.Owner == owner {
 		return err
 	}
-	if s.again {
+	switch {
+	case s.again && first.Time == s.took:
+		return nil // whom it was taken over from has not moved
+	case s.again:
 		return fencedBy(s.run, first.Owner)
 	}
 	if first.Done {
 		return nil
 	}
-	end := time.Now().Add(min(quiet, time.Until(time.UnixMilli(first.Time).Add(quiet))))
-	if time.Now().Before(end) {
-		s.Say("run %s was last driven by %s; waiting %s to see whether it still is", s.run, first.Owner, time.Until(end).Round(time.Second))
-	}
+	// The time is of the other one's clock.
+	wait := max(quiet/6, min(quiet, time.Until(time.UnixMilli(first.Time).Add(quiet))))
+	end := time.Now().Add(wait)
+	s.Say("run %s was last driven by %s; waiting %s to see whether it still is", s.run, first.Owner, wait.Round(time.Second))
 	for time.Now().Before(end) {
 		if err := sleep(ctx, time.Second); err != nil {
 			return err

@@ -1,9 +1,9 @@
 // Package kafka delivers events into a topic exactly once.
 //
-// Start with Open, which recovers and returns a Sink, then Sink.Run. Every
-// transaction holds some events and the cursor record that covers them, as
-// Kafka Connect keeps source offsets (KIP-618): what a read_committed consumer
-// sees and what the cursor says never differ.
+// Start with Delivery.Deliver, and with Connect for reading. Every transaction
+// holds some events and the cursor record that covers them, as Kafka Connect
+// keeps source offsets (KIP-618): what a read_committed consumer sees and what the
+// cursor says never differ.
 //
 // # Cursor
 //
