@@ -286,10 +286,10 @@ func TestTopicFindings(t *testing.T) {
 func TestRunRemedy(t *testing.T) {
 	x := &checkup{opts: checkOptions{to: "kafka://h:1/t", state: "s", run: "it's"}}
 	for err, want := range map[error]string{
-		kafka.ErrNoCursor:      `gen repair --state s --run 'it'\''s' --from-topic kafka://h:1/t`,
-		kafka.ErrLostData:      `gen repair --state s --run 'it'\''s' --accept-broker kafka://h:1/t`,
+		kafka.ErrNoCursor:      `gen repair --state s --seed 0 --run 'it'\''s' --from-topic kafka://h:1/t`,
+		kafka.ErrLostData:      `gen repair --state s --seed 0 --run 'it'\''s' --accept-broker kafka://h:1/t`,
 		kafka.ErrOtherRun:      `gen check --state s --run ANOTHER --to kafka://h:1/t`,
-		kafka.ErrTopicReplaced: `gen stream --state s --run 'it'\''s' --restart --to kafka://h:1/t`,
+		kafka.ErrTopicReplaced: `gen stream --state s --seed 0 --run 'it'\''s' --restart --to kafka://h:1/t`,
 	} {
 		if got := x.runRemedy(err); got != want {
 			t.Errorf("%v: %s, want %s", err, got, want)

@@ -77,6 +77,9 @@ func (x *checkup) allow(resource string, operations ...string) string {
 // again returns a command of gen for the same target and run.
 func (x *checkup) again(command string) string {
 	line := "gen " + command + " --state " + quoted(x.opts.state)
+	if topic := x.opts.config.CursorTopic; topic != "" && topic != kafka.DefaultConfig(kafka.Target{}).CursorTopic {
+		line += " --cursor-topic " + quoted(x.opts.config.CursorTopic)
+	}
 	if x.opts.clientFile != "" {
 		line += " --kafka-config " + quoted(x.opts.clientFile)
 	}
@@ -389,7 +392,7 @@ func lookAtRun(ctx context.Context, x *checkup) finding {
 
 // runRemedy returns the command by which a run goes on that is refused.
 func (x *checkup) runRemedy(err error) string {
-	run, target := " --run "+quoted(x.opts.run), " "+x.opts.to
+	run, target := x.whichRun(), " "+x.opts.to
 	switch {
 	case errors.Is(err, kafka.ErrNoCursor):
 		return x.again("repair") + run + " --from-topic" + target

@@ -36,7 +36,7 @@ const defaultStart = "2025-01-01T00:00:00Z"
 func stateFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "state", Value: "gen-state", Usage: "`DIR` of the snapshot and the runs", Category: catRun},
-		&cli.BoolFlag{Name: "quiet", Usage: "print errors only", Category: catOutput, DisableDefaultText: true},
+		&cli.BoolFlag{Name: "quiet", Usage: "say nothing but errors on standard error", Category: catOutput, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "json", Usage: "answer or summarise as JSON", Category: catOutput, DisableDefaultText: true},
 	}
 }

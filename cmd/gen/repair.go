@@ -65,6 +65,8 @@ type repairAnswer struct {
 	Plan   string             `json:"plan"`
 	Next   *uint64            `json:"next,omitempty"` // where the run goes on after it
 	Open   *kafka.HangingPlan `json:"open,omitempty"`
+
+	idle bool // there is nothing to do
 }
 
 func (a repairAnswer) text() string {
@@ -76,9 +78,11 @@ func (a repairAnswer) text() string {
 		}
 		fmt.Fprintf(&b, "  the coordinator says %s of %s\n", a.Open.State, a.Open.TransactionalID)
 	}
-	if a.Done {
+	switch {
+	case a.idle:
+	case a.Done:
 		b.WriteString("done\n")
-	} else {
+	default:
 		b.WriteString("nothing was changed; --yes does it\n")
 	}
 	return b.String()
@@ -100,14 +104,14 @@ func runRepair(c *cli.Context, e *env) error {
 	}
 	job, err := openRepair(c, e, config, schedule)
 	if err != nil {
-		return topicTrouble(err, config)
+		return topicTrouble(err, config, sameRun(c))
 	}
 	defer job.file.Close()
 	answer, err := repairWays[way](c.Context, job)
 	if err != nil {
-		return topicTrouble(err, config)
+		return topicTrouble(err, config, sameRun(c))
 	}
-	answer.Target, answer.Run, answer.Way, answer.Done = target, job.Run.Name, way, job.act
+	answer.Target, answer.Run, answer.Way, answer.Done = target, job.Run.Name, way, job.act && !answer.idle
 	return e.answer(c.Bool("json"), answer)
 }
 
@@ -189,6 +193,7 @@ func repairAcceptBroker(ctx context.Context, job *repairJob) (repairAnswer, erro
 	a := repairAnswer{Next: &c.Next}
 	if !job.Local.Ahead(c.Run) {
 		a.Plan = fmt.Sprintf("the state directory (next event %d) is not ahead of the broker (%d): there is nothing to accept", job.Local.Next, c.Next)
+		a.idle = true
 		return a, nil
 	}
 	a.Plan = fmt.Sprintf("the state directory says next event %d, the broker %d: put it back, so that events from %d on are sent again", job.Local.Next, c.Next, c.Next)
@@ -205,7 +210,7 @@ func repairEndHanging(ctx context.Context, job *repairJob) (repairAnswer, error)
 	}
 	a := repairAnswer{Open: &plan, Plan: fmt.Sprintf("%d partitions hold an open transaction: shut out its process and end it", len(plan.Open))}
 	if len(plan.Open) == 0 {
-		a.Plan = "no transaction of it is open"
+		a.Plan, a.idle = "no transaction of it is open", true
 		return a, nil
 	}
 	if job.act {

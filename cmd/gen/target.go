@@ -33,6 +33,7 @@ type deliverOptions struct {
 	workers  int
 	dir      files.Options
 	paceOptions
+	again string // flags by which another command means the same run
 	http  string // address of the live page; empty: none
 	watch *watch // nil: a progress bar will do
 	isSet func(flag string) bool
@@ -47,7 +48,7 @@ func (o deliverOptions) meter() *meter.Meter {
 }
 
 func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
-	o := deliverOptions{state: c.String("state"), to: c.String("to"), run: runName(c), seed: c.Uint64("seed"), isSet: c.IsSet}
+	o := deliverOptions{state: c.String("state"), to: c.String("to"), run: runName(c), seed: c.Uint64("seed"), again: sameRun(c), isSet: c.IsSet}
 	if o.to == "" || o.state == "" {
 		return o, fmt.Errorf("%w: --to and --state must not be empty", errUsage)
 	}

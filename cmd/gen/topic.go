@@ -57,6 +57,9 @@ func parseCluster(c *cli.Context, e *env, to string) (kafka.Config, error) {
 	}
 	config := kafka.DefaultConfig(target)
 	config.CursorTopic, config.Say = c.String("cursor-topic"), e.ui.say
+	if config.CursorTopic == config.Topic {
+		return config, fmt.Errorf("%w: --cursor-topic %s is the topic of the events itself", errUsage, config.Topic)
+	}
 	if path := c.String("kafka-config"); path != "" {
 		if err := config.LoadProperties(path); err != nil {
 			return config, fmt.Errorf("--kafka-config: %w", err)
@@ -163,7 +166,7 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 	}
 	target, err := lookUp(ctx, config, true)
 	if err != nil {
-		return topicTrouble(err, config)
+		return topicTrouble(err, config, o.again)
 	}
 	run := core.Run{
 		Name: o.run, Target: target, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: o.seed, Format: core.FormatVersion, Schedule: schedule,
@@ -236,9 +239,9 @@ func throttledSave(e *env, file *store.RunFile) func(core.Run) error {
 
 func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, file *store.RunFile) error {
 	begin := e.now()
-	stop, from := func() {}, uint64(0)
+	stop, from, begun := func() {}, uint64(0), false
 	d.Begun = func(c kafka.Cursor) {
-		from, begin = c.Next, e.now()
+		begun, from, begin = true, c.Next, e.now()
 		if from >= d.End {
 			return
 		}
@@ -263,10 +266,12 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 		took := e.now().Sub(begin)
 		sum := summary{
 			Kind: "summary", Run: cursor.Name, Target: d.Run.Target, Snapshot: cursor.Snapshot, Seed: cursor.Seed, Next: cursor.Next,
-			Events: d.Events.Load(), Resumed: from > 0, Done: cursor.Next == d.End, Seconds: took.Seconds(), measured: o.watch.measured(),
+			Events: d.Events.Load(), Resumed: from > 0, Done: begun && cursor.Next >= d.End, Seconds: took.Seconds(), measured: o.watch.measured(),
 		}
 		text := fmt.Sprintf("%d events committed in %.1f s, %s; next event %d", sum.Events, sum.Seconds, sum.rate(), cursor.Next)
 		switch {
+		case !begun:
+			text = "stopped before the run began; nothing was sent"
 		case err == nil && from >= d.End:
 			text = fmt.Sprintf("%s holds %s of the run already; nothing to do", d.Run.Target, files.RangeText(0, from))
 		case sum.Done:
@@ -274,18 +279,30 @@ func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, f
 		}
 		e.ui.summary(sum, text+sum.lagText())
 	}
-	return topicTrouble(err, d.Config)
+	return topicTrouble(err, d.Config, o.again)
 }
 
-// topicTrouble adds the way out to an error of a delivery.
-func topicTrouble(err error, config kafka.Config) error {
-	repair := func(way string) string { return "gen repair --run NAME --" + way + " " + config.String() }
+// sameRun returns the flags by which another command means the same run.
+func sameRun(c *cli.Context) string {
+	flags := fmt.Sprintf("--run %s --seed %d", runName(c), c.Uint64("seed"))
+	for _, name := range []string{"state", "cursor-topic", "kafka-config"} {
+		if c.IsSet(name) {
+			flags += " --" + name + " " + c.String(name)
+		}
+	}
+	return flags
+}
+
+// topicTrouble adds the way out to an error of a delivery; run is the flags by
+// which other commands mean the same run.
+func topicTrouble(err error, config kafka.Config, run string) error {
+	repair := func(way string) string { return "gen repair " + run + " --" + way + " " + config.String() }
 	var hanging *kafka.HangingError
 	switch {
 	case err == nil, isStop(err), errors.Is(err, errNoBroker):
 		return err
 	case errors.As(err, &hanging):
-		return withHint(err, hangingHint(hanging, config))
+		return withHint(err, hangingHint(hanging, config, repair("end-hanging --yes")))
 	case errors.Is(err, kafka.ErrOtherRun):
 		return withHint(err, "go on with the saved values, start another run with --run NAME, or begin anew with --restart")
 	case errors.Is(err, kafka.ErrNoCursor), errors.Is(err, kafka.ErrDamagedCursor):
@@ -309,8 +326,8 @@ func topicTrouble(err error, config kafka.Config) error {
 }
 
 // hangingHint says how a hanging transaction is ended, by whoever has the right.
-func hangingHint(h *kafka.HangingError, config kafka.Config) string {
-	hint := fmt.Sprintf("gen repair --run %s --end-hanging --yes %s, or gen stream with --end-hanging", h.Run, config.Target)
+func hangingHint(h *kafka.HangingError, config kafka.Config, repair string) string {
+	hint := repair + ", or gen stream with --end-hanging"
 	if !h.Known {
 		return "whether its events up to the last can be read as committed in some partition decides: gen verify " + config.String()
 	}

@@ -150,7 +150,7 @@ func (conn *Connection) lastCursorRecord(ctx context.Context, run string, end fu
 // then. It returns ErrNoCursorTopic when there is no cursor topic.
 func (conn *Connection) ReadCursors(ctx context.Context) (map[string]*Cursor, error) {
 	if conn.cursorPartitions == 0 {
-		return nil, fmt.Errorf("%w on %s: no topic %q", ErrNoCursorTopic, strings.Join(conn.Brokers, ","), conn.CursorTopic)
+		return nil, fmt.Errorf("%w %q on %s", ErrNoCursorTopic, conn.CursorTopic, strings.Join(conn.Brokers, ","))
 	}
 	extents, _, err := conn.settle(ctx, conn.CursorTopic, all(conn.cursorPartitions), Settling)
 	if err != nil {
@@ -180,7 +180,7 @@ func (conn *Connection) ReadCursors(ctx context.Context) (map[string]*Cursor, er
 }
 
 // ErrNoCursorTopic is returned when the cluster has no cursor topic.
-var ErrNoCursorTopic = errors.New("gen has never streamed")
+var ErrNoCursorTopic = errors.New("there is no cursor topic")
 
 var errNotOfKey = errors.New("it is not the cursor of this key")
 

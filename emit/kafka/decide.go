@@ -74,7 +74,7 @@ func decide(s situation) (Cursor, error) {
 		}
 		return begin, nil
 	case k == nil && (s.found > 0 || s.local.Next > 0):
-		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d\n  topic: %s", ErrNoCursor, s.local.Next, held(s.found))
+		return begin, fmt.Errorf("%w; nothing was sent\n  state directory: next event %d%s", ErrNoCursor, s.local.Next, held(s.found))
 	case k == nil:
 		return begin, nil
 	case s.topicID == "":
@@ -96,9 +96,9 @@ func decide(s situation) (Cursor, error) {
 
 func held(incarnations uint32) string {
 	if incarnations > 0 {
-		return "holds records of the run"
+		return "\n  topic: holds records of the run"
 	}
-	return "holds no record of the run"
+	return ""
 }
 
 func side(c Cursor) string {
