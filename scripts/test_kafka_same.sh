@@ -67,18 +67,20 @@ stream paced-1s --speed 4000 --commit-interval 1s
 killed killed
 stream unpaced --speed max
 GOMAXPROCS=1 stream one-processor --speed max
+printf '%s\n' compression.type=zstd batch.size=4096 linger.ms=0 >small.properties
+stream small-zstd-batches --speed max --kafka-config small.properties
 stream no-header --speed max --no-header
 stream another-seed --speed max --seed 43 --run another
 
 # Two consumers at a time: they spend most of it waiting for more.
-for topics in 'paced-50ms paced-5ms' 'paced-1s killed' 'unpaced one-processor' 'no-header another-seed'; do
+for topics in 'paced-50ms paced-5ms' 'paced-1s killed' 'unpaced one-processor' 'small-zstd-batches no-header' another-seed; do
 	for topic in $topics; do hashes "$topic" >"hashes.$topic" & done
 	wait
 done
 wanted=hashes.paced-50ms
 (($(wc -l <$wanted) == 6)) || fail "not six partitions: $(<$wanted)"
 (($(awk '{ n += $2 } END { print n }' $wanted) == count)) || fail "not $count records: $(<$wanted)"
-for topic in paced-5ms paced-1s killed unpaced one-processor no-header; do
+for topic in paced-5ms paced-1s killed unpaced one-processor small-zstd-batches no-header; do
 	cmp $wanted "hashes.$topic" || fail "$topic holds other partitions than paced-50ms: $(diff $wanted "hashes.$topic")"
 	echo "ok: $topic: the same 6 partitions"
 done
