@@ -70,6 +70,12 @@ var ErrPolicy = errors.New("the topic's cleanup.policy does not fit")
 // ErrNoTopic is returned when the topic to read does not exist.
 var ErrNoTopic = errors.New("does not exist")
 
+// ErrMessageSize is returned for a topic that takes no batch of a useful size.
+var ErrMessageSize = errors.New("the topic takes too small messages")
+
+// smallestBatch, in bytes, is what the client makes.
+const smallestBatch = 512
+
 // Connection is the view of a cluster without a producer.
 type Connection struct {
 	Config
@@ -311,7 +317,11 @@ func (conn *Connection) checkConfig(topic string, entry kadm.Config) error {
 	case entry.Key == "cleanup.policy" && topic == conn.Topic && value != "delete":
 		return fmt.Errorf("%w: %q has %s: compaction would delete events; want delete", ErrPolicy, topic, value)
 	case entry.Key == "max.message.bytes":
-		if most, err := strconv.ParseInt(value, 10, 32); err == nil {
+		most, err := strconv.ParseInt(value, 10, 32)
+		if err == nil && most < smallestBatch {
+			return fmt.Errorf("%w: max.message.bytes of %q is %d, want %d or more", ErrMessageSize, topic, most, smallestBatch)
+		}
+		if err == nil {
 			conn.batchBytes = min(conn.batchBytes, int32(most))
 		}
 	}

@@ -137,7 +137,7 @@ var (
 // fatal tells whether beginning again cannot help.
 func fatal(err error) bool {
 	for _, is := range []error{
-		ErrOtherRun, ErrOtherOwner, ErrNoCursor, ErrLostData, ErrTopicReplaced, ErrPartitions, ErrHanging, ErrFenced, ErrPolicy,
+		ErrOtherRun, ErrOtherOwner, ErrNoCursor, ErrLostData, ErrTopicReplaced, ErrPartitions, ErrHanging, ErrFenced, ErrPolicy, ErrMessageSize,
 		ErrDamagedCursor, errSave, errBegin,
 		kerr.TopicAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed,
 		kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidTransactionTimeout, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.InvalidTopicException, kerr.InvalidTimestamp, kerr.UnsupportedCompressionType, kerr.UnsupportedForMessageFormat,

@@ -106,6 +106,8 @@ func (c *Config) protocolTrouble(err error) (what, remedy string) {
 	text := err.Error()
 	secure := strings.HasSuffix(c.Security.Protocol, "SSL")
 	switch {
+	case errors.Is(err, kerr.InvalidTimestamp):
+		return "the event time of these records is too far from the broker's clock: " + text, "--record-time wall, or the topic's message.timestamp.after.max.ms and before.max.ms"
 	// franz-go has no error of its own for a TLS alert where a length was due.
 	case !secure && (closed || strings.Contains(text, "tls alert record")):
 		return "the broker seems to want TLS on this port", "use --kafka-config with security.protocol=SASL_SSL, or SSL if it wants no login"
