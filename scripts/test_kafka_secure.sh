@@ -110,7 +110,7 @@ diff - granted <<-'END' || fail "gen asks for other rights than its documents na
 	READ TOPIC ratings LITERAL
 	WRITE TOPIC gen.cursors LITERAL
 	WRITE TOPIC ratings LITERAL
-	WRITE TRANSACTIONAL_ID gen PREFIXED
+	WRITE TRANSACTIONAL_ID gen: PREFIXED
 END
 echo "ok: five hints lead from no right at all to the least ones"
 
