@@ -67,7 +67,7 @@ stream paced-1s --speed 4000 --commit-interval 1s
 killed killed
 stream unpaced --speed max
 GOMAXPROCS=1 stream one-processor --speed max
-printf '%s\n' compression.type=zstd batch.size=4096 linger.ms=0 >small.properties
+printf '%s\n' compression.type=zstd batch.size=16384 linger.ms=0 >small.properties
 stream small-zstd-batches --speed max --kafka-config small.properties
 stream no-header --speed max --no-header
 stream another-seed --speed max --seed 43 --run another
