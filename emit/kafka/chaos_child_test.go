@@ -3,7 +3,6 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +32,7 @@ type childOptions struct {
 	State                                string  // the file that stands for the state directory
 	End                                  uint64  // the first event that does not belong to the run
 	Speed                                float64 // of a schedule of 50 events a second; 0: as fast as it goes
-	CommitEvents                         int     // in a transaction at the most; 0: the default
+	CommitEvents                         int     // in a transaction at the most
 	CommitInterval                       time.Duration
 	TransactionTimeout                   time.Duration
 	TakeOver, EndHanging, NoHangingCheck bool
@@ -118,9 +117,8 @@ func (o *childOptions) pass(name string) {
 func (o *childOptions) deliver() error {
 	config := DefaultConfig(Target{Brokers: o.Brokers, Topic: o.Topic})
 	config.Owner, config.TakeOver, config.EndHanging = o.Owner, o.TakeOver, o.EndHanging
-	config.CommitInterval, config.TransactionTimeout = o.CommitInterval, o.TransactionTimeout
+	config.CommitEvents, config.CommitInterval, config.TransactionTimeout = o.CommitEvents, o.CommitInterval, o.TransactionTimeout
 	config.Say = func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-	config.CommitEvents = cmp.Or(o.CommitEvents, config.CommitEvents)
 	if o.KillBroker != 0 {
 		config.Client = append(config.Client, kgo.WithHooks(&brokerKiller{childOptions: o}))
 	}

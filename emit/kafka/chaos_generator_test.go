@@ -31,7 +31,7 @@ type chaos struct {
 func newChaos(t *testing.T, b *broker, topic string) *chaos {
 	return &chaos{t: t, broker: b, topic: topic, partitions: 6, options: childOptions{
 		Brokers: b.addresses, Topic: topic, Owner: "first:" + topic, State: filepath.Join(t.TempDir(), "state"),
-		CommitInterval: time.Millisecond, TransactionTimeout: 10 * time.Second,
+		CommitEvents: tail / 10, CommitInterval: time.Millisecond, TransactionTimeout: 10 * time.Second,
 	}}
 }
 

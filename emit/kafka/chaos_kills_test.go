@@ -15,7 +15,8 @@ import (
 // life is how long a generator that is killed at random lives, more or less.
 const life = 400 * time.Millisecond
 
-// tail is more than a transaction whose commit nobody was told of can hold.
+// tail is more than a transaction can hold: one whose commit nobody was told of
+// may lie behind the cursor that the suite knows.
 const tail = 100_000
 
 // speedFor returns the speed at which so many events last for so many lives.
