@@ -33,7 +33,7 @@ cd "$work"
 tuned=(compression.type=lz4 batch.size=262144 linger.ms=20)
 names=(gen gen-no-header perf-test perf-test-best perf-test-best-transactional plain)
 
-# produce NAME COUNT runs a producer and prints events a second.
+# produce NAME COUNT runs a producer, which says in a file how fast it was.
 produce() {
 	case $1 in
 	gen) run_gen "$2" ;;
@@ -42,37 +42,38 @@ produce() {
 	perf-test-best) run_perf_test "$2" acks=all "${tuned[@]}" ;;
 	# A transaction of gen's is open for about as long.
 	perf-test-best-transactional) run_perf_test "$2" acks=all "${tuned[@]}" --transaction-duration-ms 100 ;;
-	plain) measured ./plain -brokers "$bootstrap" -topic "$topic" -count "$2" rows.jsonl | awk '{ print $3 }' ;;
+	plain) measured ./plain -brokers "$bootstrap" -topic "$topic" -count "$2" rows.jsonl ;;
 	esac
 }
 
-measured() { /usr/bin/time -f '%U %S %M' -o one "$@"; }
+measured() { /usr/bin/time -f '%U %S %M' -o one "$@" >said 2>&1; }
 
-run_gen() {
-	measured ./gen stream --to "kafka://$bootstrap/$topic" --speed max --count "$@" --json --quiet 2>&1 |
-		sed -n 's/.*"events":\([0-9]*\).*"seconds":\([0-9.]*\).*/\1 \2/p' | awk '{ print $1 / $2 }'
-}
+run_gen() { measured ./gen stream --to "kafka://$bootstrap/$topic" --speed max --count "$@" --json --quiet; }
 
 # kafka.sh's own tools run with half a JIT, which is no way to measure one.
 run_perf_test() {
 	measured java -Xmx512m -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent \
 		"-Dlog4j2.configurationFile=$here/kafka/log4j2.properties" -cp "$LIBS/*" org.apache.kafka.tools.ProducerPerformance \
-		--bootstrap-server "$bootstrap" --topic "$topic" --throughput -1 --payload-file rows.jsonl --num-records "$1" --command-property "${@:2}" 2>&1 |
-		sed -n 's/.*sent, \([0-9.]*\) records\/sec.*99.9th.*/\1/p'
+		--bootstrap-server "$bootstrap" --topic "$topic" --throughput -1 --payload-file rows.jsonl --num-records "$1" --command-property "${@:2}"
+}
+
+# said_rate prints the events a second that a producer has said: gen's summary,
+# the last line of the others.
+said_rate() {
+	sed -nE -e 's/.*"events":([0-9]+).*"seconds":([0-9.]+).*/\1 \2/p' \
+		-e 's/.*[0-9]+ records( sent)?, ([0-9.]+) records\/s.*/\2 1/p' said | awk '{ rate = $1 / $2 } END { print rate }'
 }
 
 # run NAME COUNT FILE appends a run to the file: events a second, CPU ns an event, MB.
 run() {
-	local rate
 	topic=$1-$((++topics))
 	kafka tool topics --create --topic "$topic" --partitions 6 >/dev/null
-	rate=$(produce "$1" "$2")
-	kafka tool topics --delete --topic "$topic" >/dev/null
-	[[ -n $rate ]] || {
-		echo "bench_kafka.sh: $1 did not send $2 records" >&2
+	produce "$1" "$2" || {
+		echo "bench_kafka.sh: $1 did not send $2 records: $(tail -n 3 said)" >&2
 		exit 1
 	}
-	awk -v rate="$rate" -v n="$2" '{ print rate, ($1 + $2) * 1e9 / n, $3 / 1024 }' one >>"$3"
+	kafka tool topics --delete --topic "$topic" >/dev/null
+	awk -v rate="$(said_rate)" -v n="$2" '{ print rate, ($1 + $2) * 1e9 / n, $3 / 1024 }' one >>"$3"
 }
 
 # median FILE COLUMN prints it.
