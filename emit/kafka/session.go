@@ -316,10 +316,17 @@ func (s *session) fenced(ctx context.Context) bool {
 	req.TransactionalID = kmsg.StringPtr(transactionalID(s.Topic, s.run))
 	req.TransactionTimeoutMillis = int32(s.TransactionTimeout.Milliseconds())
 	req.ProducerID, req.ProducerEpoch = s.id, s.epoch
-	resp, err := req.RequestWith(ctx, s.client)
-	if err != nil {
-		return false // unknown: recovery will tell
+	for {
+		resp, err := req.RequestWith(ctx, s.client)
+		if err != nil {
+			return false // unknown: recovery will tell
+		}
+		err = kerr.ErrorForCode(resp.ErrorCode)
+		// Whoever took over has begun by ending our transaction, which takes a
+		// moment; until then the coordinator does not say.
+		moment := kerr.IsRetriable(err) || errors.Is(err, kerr.ConcurrentTransactions)
+		if !moment || sleep(ctx, 50*time.Millisecond) != nil {
+			return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch)
+		}
 	}
-	err = kerr.ErrorForCode(resp.ErrorCode)
-	return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch)
 }
