@@ -234,7 +234,7 @@ def whole(low, high):
     return parse
 
 
-def rate(text):
+def parse_rate(text):
     """Reads events per second, "50", "0.5", "1/3", or "90/m", "20/h", "5/d"."""
     value = schedule.parse_rate(text)
     if value <= 0 or max(value.numerator, value.denominator) > 10**9:
@@ -260,7 +260,7 @@ def parse_options(argv):
     p.add_argument("--seed", type=whole(0, 2**64 - 1), default=42, help="of the events (default %(default)s)")
     p.add_argument("--from", type=whole(0, 2**53), default=0, dest="first", metavar="N", help="first event (default 0)")
     p.add_argument("--count", type=whole(1, 2**53), required=True, metavar="N", help="number of events")
-    p.add_argument("--rate", type=rate, default="50", help="events per second: 50, 0.5, 1/3 (default %(default)s)")
+    p.add_argument("--rate", type=parse_rate, default="50", help="events per second: 50, 0.5, 1/3 (default %(default)s)")
     p.add_argument("--start", type=parse_start, default="2025-01-01T00:00:00Z",
                    help="ISO 8601 or epoch ms of event 0 (default %(default)s)")
     p.add_argument("--schedule", type=json.loads, metavar="JSON", help="as gen records it, instead of --rate and --start")
