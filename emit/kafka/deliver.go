@@ -176,9 +176,9 @@ func (d *Delivery) send(ctx context.Context, s *session) error {
 	watching, end := context.WithCancel(ctx)
 	defer end()
 	go d.outage.watch(watching)
-	var committed time.Time
+	var begun time.Time // the last transaction
 	for d.cursor.Next < d.End {
-		due, err := d.due(ctx, committed)
+		due, err := d.due(ctx, &begun)
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,6 @@ func (d *Delivery) send(ctx context.Context, s *session) error {
 			return s.tellFenced(ctx, err)
 		}
 		testOnlyFailpoint("afterEndTxn")
-		committed = time.Now()
 		d.outage.committed(next.Next)
 		d.Events.Add(next.Next - d.cursor.Next)
 		d.Meter.Committed(next.Next)
@@ -201,9 +200,11 @@ func (d *Delivery) send(ctx context.Context, s *session) error {
 	return nil
 }
 
-// due waits until the next event is due and the last commit is an interval
-// ago, and returns the first event that need not be sent yet.
-func (d *Delivery) due(ctx context.Context, committed time.Time) (uint64, error) {
+// due waits until the next event is due and the last transaction began an
+// interval ago, and returns the first event that need not be sent yet. It sets
+// when a transaction has begun: to the moment that it waited for, as sleeping too
+// long again and again would add up.
+func (d *Delivery) due(ctx context.Context, begun *time.Time) (uint64, error) {
 	most := min(d.cursor.Next+uint64(d.CommitEvents), d.End)
 	if d.pacer == nil {
 		return most, ctx.Err()
@@ -211,7 +212,11 @@ func (d *Delivery) due(ctx context.Context, committed time.Time) (uint64, error)
 	if err := d.pacer.Wait(ctx, d.cursor.Next); err != nil {
 		return 0, err
 	}
-	if err := sleep(ctx, time.Until(committed.Add(d.CommitInterval))); err != nil {
+	moment := begun.Add(d.CommitInterval)
+	if *begun = time.Now(); begun.Before(moment) {
+		*begun = moment
+	}
+	if err := sleep(ctx, time.Until(moment)); err != nil {
 		return 0, err
 	}
 	return d.pacer.Take(d.cursor.Next, most), ctx.Err()
