@@ -45,7 +45,12 @@ func testParams() Params {
 
 func testSnapshot(tb testing.TB, p Params) *Snapshot {
 	tb.Helper()
-	s, err := Compile("seed", testCatalogue(tb), p)
+	return testProfile(tb, "seed", p)
+}
+
+func testProfile(tb testing.TB, profile string, p Params) *Snapshot {
+	tb.Helper()
+	s, err := Compile(profile, testCatalogue(tb), p)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -92,39 +97,6 @@ func TestMurmur2KnownAnswers(t *testing.T) {
 	}
 }
 
-func TestFillEqualsEvent(t *testing.T) {
-	seq := testSequence(t)
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.Uint64Range(0, maxEvents-1000).Draw(t, "n")
-		k := rapid.IntRange(0, 700).Draw(t, "k")
-		dst := make([]Event, k)
-		seq.Fill(dst, n)
-		for i, got := range dst {
-			if want := seq.Event(n + uint64(i)); got != want {
-				t.Fatalf("Fill(%d)[%d] = %v, Event(%d) = %v", n, i, got, n+uint64(i), want)
-			}
-			x := seq.Snapshot.Explain(seq.Seed, n+uint64(i))
-			if x.User != got.User || x.Movie != got.Movie || x.Rating != got.Stars() {
-				t.Fatalf("Explain(%d) = %v, Event = %v", n+uint64(i), x, got)
-			}
-		}
-	})
-}
-
-func TestPickEqualsEvent(t *testing.T) {
-	seq := testSequence(t)
-	rapid.Check(t, func(t *rapid.T) {
-		ns := rapid.SliceOfN(rapid.Uint64Range(0, maxEvents-1), 0, 700).Draw(t, "ns")
-		dst := make([]Event, len(ns))
-		seq.Pick(dst, ns)
-		for i, n := range ns {
-			if want := seq.Event(n); dst[i] != want {
-				t.Fatalf("Pick(%d) = %v, Event = %v", n, dst[i], want)
-			}
-		}
-	})
-}
-
 func TestEventBounds(t *testing.T) {
 	cat := testCatalogue(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -164,39 +136,6 @@ func TestUnlistedMoviesAreNeverDrawn(t *testing.T) {
 			t.Fatalf("event %d draws movie %d, which has no listed genre", n, e.Movie)
 		}
 	}
-}
-
-func TestDecodeReadsWhatCompileWrote(t *testing.T) {
-	s := testSnapshot(t, testParams())
-	got, err := Decode(s.Recipe, s.Titles(), s.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.ID() != s.ID() || !reflect.DeepEqual(got.Tables(), s.Tables()) || !reflect.DeepEqual(got.Recipe, s.Recipe) {
-		t.Error("the decoded snapshot is another one")
-	}
-	for _, at := range []int{0, 13, 20, 40, 100, len(s.Bytes()) - 1} {
-		if _, err := Decode(s.Recipe, s.Titles(), s.Bytes()[:at]); !errors.Is(err, ErrSnapshot) && !errors.Is(err, ErrFormat) {
-			t.Errorf("Decode of %d bytes: %v", at, err)
-		}
-	}
-}
-
-func TestDecodeNeverPanics(t *testing.T) {
-	p := testParams()
-	p.Users = 3
-	s := testSnapshot(t, p)
-	rapid.Check(t, func(t *rapid.T) {
-		b := append([]byte(nil), s.Bytes()...)
-		for range rapid.IntRange(1, 4).Draw(t, "flips") {
-			b[rapid.IntRange(0, min(len(b)-1, 600)).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "xor"))
-		}
-		got, err := Decode(s.Recipe, s.Titles(), b)
-		if err == nil {
-			seq := Sequence{got, 1, ConstantSchedule(0, Rate{1, 1})}
-			seq.Fill(make([]Event, 200), 0)
-		}
-	})
 }
 
 func TestParamsAndCataloguesThatAreRefused(t *testing.T) {
@@ -242,18 +181,6 @@ func TestMaxGenresKeepsTheMostFrequent(t *testing.T) {
 	want := []Genre{{"a", 1}, {"b", 2}, {"c", 2}} // a before d by name
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("selectGenres = %v, %v, want %v", got, err, want)
-	}
-}
-
-func TestFillDoesNotAllocate(t *testing.T) {
-	seq := testSequence(t)
-	dst := make([]Event, 1000)
-	if got := testing.AllocsPerRun(100, func() { seq.Fill(dst, 77) }); got != 0 {
-		t.Errorf("Fill allocates %v times", got)
-	}
-	ns := make([]uint64, len(dst))
-	if got := testing.AllocsPerRun(100, func() { seq.Pick(dst, ns) }); got != 0 {
-		t.Errorf("Pick allocates %v times", got)
 	}
 }
 

@@ -44,9 +44,19 @@ func lnGamma(seed, user, genre uint64, alpha float64) float64 {
 	}
 }
 
+// drawWeights returns the weights of all users, topK for each.
+func drawWeights(seed uint64, users int, alpha []float64, topK int) []Weight {
+	weights := make([]Weight, 0, users*topK)
+	for u := range users {
+		weights = appendUserWeights(weights, seed, uint64(u), alpha, topK)
+	}
+	return weights
+}
+
 // appendUserWeights appends the topK heaviest genres of a user, heaviest
 // first (ties: the lower genre number), whose weights are drawn from the
-// Dirichlet distribution and sum to WeightSum.
+// Dirichlet distribution and sum to WeightSum. A genre of alpha 0 gets no weight
+// as long as there is another.
 func appendUserWeights(dst []Weight, seed, user uint64, alpha []float64, topK int) []Weight {
 	type logWeight struct {
 		genre uint8
@@ -55,7 +65,11 @@ func appendUserWeights(dst []Weight, seed, user uint64, alpha []float64, topK in
 	var buf [MaxGenres]logWeight
 	logs := buf[:0]
 	for g, a := range alpha {
-		logs = append(logs, logWeight{uint8(g), lnGamma(seed, user, uint64(g), a)})
+		weight := logWeight{uint8(g), -math.MaxFloat64}
+		if a > 0 {
+			weight.ln = lnGamma(seed, user, uint64(g), a)
+		}
+		logs = append(logs, weight)
 	}
 	slices.SortStableFunc(logs, func(a, b logWeight) int { return cmp.Compare(b.ln, a.ln) })
 	logs = logs[:topK]

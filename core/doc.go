@@ -6,12 +6,10 @@
 // # Sequence, format version 1
 //
 // This section says all that is needed to compute event n in another
-// language, given the tables of a snapshot (GenreTables; gen export writes
-// them as users, movies and model). All numbers are unsigned integers; hi(x,
-// m) is the upper half of the 128-bit product of two 64-bit words: a number
-// in [0, m).
-//
-// The tables:
+// language, given the tables of a snapshot (gen export writes them as users,
+// movies and model, with the profile movielens as lists and model). All numbers
+// are unsigned integers; hi(x, m) is the upper half of the 128-bit product of two
+// 64-bit words: a number in [0, m). The profiles seed and document are GenreTables:
 //
 //   - G genres, numbered 0 to G-1 in ascending order of the bytes of their
 //     names.
@@ -38,6 +36,37 @@
 //  7. The time in epoch milliseconds is that of the schedule. Its last segment
 //     with From <= n gives Start + at(n - From); for a rate of Num/Den events
 //     per second in lowest terms, at(k) = floor(k * 1000 * Den / Num).
+//
+// # The profile movielens
+//
+// Its tables are ListTables: for each of U users a list of movies and rows, in
+// ascending order of movieId; the lists one after the other, in order of user, are
+// the T entries of an epoch; Below[row][j] as above, for rows from 0 to 1023.
+// Event n, for n from 0 to 2^53:
+//
+//  1. e = floor(n / T), the epoch; x = n - e*T.
+//  2. a = the least whole number with a*a >= T; b = ceil(T / a). The keys k0 to k3
+//     and k4 to k7 are Philox4x64-10 of the key (seed, 8) and the counters (e, 0, 0,
+//  0. and (e, 1, 0, 0).
+//  3. l = x mod a; r = floor(x / a). For i = 0, 2, 4, 6: l = (l + hi(mix(r xor ki),
+//     a)) mod a, then r = (r + hi(mix(l xor k(i+1)), b)) mod b. x = l + a*r. When x
+//     is not below T, this step is taken once more.
+//     mix(z): z ^= z >> 33; z *= ff51afd7ed558ccd (hexadecimal); z ^= z >> 33; z *=
+//     c4ceb9fe1a85ec53; z ^= z >> 33; all modulo 2^64.
+//  4. Entry x is a movie and a row of the list of the user of index u; userId =
+//     (e mod floor((2^31 - 1) / U)) * U + u + 1: each epoch has a cohort of its own.
+//  5. The rating is that of step 6 above with Below[row] for Below[a], and w3 of
+//     the block of the key (seed, 1) and the counter (n, 0, 0, 0).
+//  6. The time is that of step 7.
+//
+// A row is 512 for a user who gives half stars, and a level, 0 to 511:
+// floor(score * 64 / 2^20) + 256, at least 0 and at most 511, where score =
+// c0 + c1*bias + c2*quality + c3*affinity + floor(c4*taste / 2^21); taste is the
+// sum over four dimensions of the user's times the movie's factor, at least
+// -3*2^21 and at most 3*2^21; bias, quality, factors and c0 to c4 are signed and
+// part of the snapshot.
+//
+// # Rows and keys
 //
 // The row of an event is {"userId":u,"movieId":m,"rating":r,"timestamp":t}
 // with the rating in stars and one decimal, and its key in Kafka the decimal
@@ -73,6 +102,34 @@
 // and rounded to the nearest half. Given the affinity each threshold is exact
 // to 2^-31; quantising the weights moves the mean rating by less than 1e-3.
 //
+// # Compiling the profile document
+//
+// The weights are those of seed with an alpha for each genre and K = 3. Below[a][j]
+// is 2^31 * Phi((cut(j) - 2.7 - a/2048) / 1.1), where cut(j) is such that, over the
+// events, the shares of the ratings are those that the document prints.
+//
+// # Compiling the profile movielens
+//
+// The weights are those of seed over all genres, with alphas in proportion to the
+// genres' shares of the ratings. A movie's popularity is the mean, over its genres,
+// of the logarithm of how much more often than others they are rated in
+// MovieLens-20M, plus a standard normal variate; its weight goes by the rank of the
+// popularity (Fit.Popularity). How many movies a user rates goes by a normal variate
+// (Fit.Activity), at most 34% of the catalogue; which, by repeated draws of movies
+// not drawn yet: see movielens_lists.go. The score of a rating is the sum of
+//
+//	user bias       variance .14  correlated -.16 with activity
+//	movie quality   variance .13  correlated  .30 with popularity
+//	affinity        variance .04  of the user's weights and the movie's genres
+//	taste           variance .24  of the user's and the movie's factors
+//	chance          variance .45
+//
+// and is cut, for those who give half stars and for those who do not, where the
+// shares of the ratings over an epoch are those of the Fit: by default
+// MovieLens-20M's.
+//
+// # Floating point
+//
 // All floating point that a snapshot depends on stands here; what else the
 // package computes with it, such as Shares and Explain, is for people to read.
 // It uses addition, multiplication, division, square root and floor only, and
@@ -100,8 +157,10 @@
 //
 // Random arrivals are a Poisson process given that each stretch of 1,024 events
 // holds so many: counts over longer stretches vary less than those of a free one.
-// Two events of one user may fall on one movie (2% of a million events do), as in
-// the platform's formulas.
+// With the profiles seed and document two events of one user may fall on one
+// movie (2% of a million events do), as in the platform's formulas. With movielens
+// every cohort rates the movies that the first one did, in another order and with
+// other ratings of the same means.
 //
 // # Why
 //

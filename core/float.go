@@ -99,3 +99,20 @@ func normalCDF(x float64) float64 {
 	}
 	return 0.5 + float64(float64(sum*exp(float64(-0.5*sq)))*invSqrt2Pi)
 }
+
+// normalPair returns two independent standard normal variates of a lane, by
+// Marsaglia's polar method. Attempt i takes the block with the counter (a, b, i,
+// 0): two tries, a try two words.
+func normalPair(seed uint64, lane Lane, a, b uint64) (x, y float64) {
+	for attempt := uint64(0); ; attempt++ {
+		w := Philox(seed, lane, [4]uint64{a, b, attempt, 0})
+		for i := 0; i < len(w); i += 2 {
+			p, q := float64(2*unit(w[i]))-1, float64(2*unit(w[i+1]))-1
+			s := float64(p*p) + float64(q*q)
+			if s < 1 && s > 0 {
+				r := math.Sqrt(float64(-2*ln(s)) / s)
+				return float64(p * r), float64(q * r)
+			}
+		}
+	}
+}

@@ -72,10 +72,10 @@ func TestRateCountsThresholds(t *testing.T) {
 		w := rapid.Uint64().Draw(t, "w")
 		if rapid.Bool().Draw(t, "at a threshold") {
 			j := rapid.IntRange(0, 8).Draw(t, "j")
-			w = uint64(min(s.Tables().Below[level][j], ChanceOne-1)) << (64 - chanceBits)
+			w = uint64(min(s.Affinities().Below[level][j], ChanceOne-1)) << (64 - chanceBits)
 		}
 		want := uint8(1)
-		for _, below := range s.Tables().Below[level] {
+		for _, below := range s.Affinities().Below[level] {
 			if uint32(w>>(64-chanceBits)) >= below {
 				want++
 			}

@@ -4,6 +4,13 @@ package core
 // the cache misses of their table look-ups overlap.
 const lot = 128
 
+// GenreTables are the integers from which the profiles seed and document
+// compute an event; the package comment tells how.
+type GenreTables struct {
+	Tables
+	Below [WeightSum + 1]Chances // of an event of affinity a / WeightSum
+}
+
 // genreModel draws a user, then a genre by the user's weights, then a movie
 // of the genre, then a rating by the affinity.
 type genreModel struct {
@@ -33,16 +40,36 @@ func newGenreModel(t *GenreTables) *genreModel {
 		m.count[g] = uint32(len(m.byGenre)) - m.first[g]
 	}
 	for level := range m.below {
-		copy(m.below[level][:], t.Below[level][:])
-		for j := len(t.Below[level]); j < 16; j++ {
-			m.below[level][j] = ChanceOne
-		}
+		m.below[level] = searchRow(&t.Below[level])
 	}
 	return m
 }
 
-func (m *genreModel) tables() *GenreTables       { return m.t }
-func (m *genreModel) appendBody(b []byte) []byte { return m.t.append(b) }
+// searchRow returns the thresholds and, behind them, what is never reached.
+func searchRow(c *Chances) (row [16]uint32) {
+	for j := copy(row[:], c[:]); j < len(row); j++ {
+		row[j] = ChanceOne
+	}
+	return row
+}
+
+func decodeGenreModel(body []byte) (model, error) {
+	r := reader{b: body}
+	tables, err := decodeTables(&r)
+	if err != nil {
+		return nil, err
+	}
+	t := &GenreTables{Tables: *tables}
+	if err := decodeChances(&r, t.Below[:]); err != nil {
+		return nil, err
+	}
+	return newGenreModel(t), r.end()
+}
+
+func (m *genreModel) tables() *Tables { return &m.t.Tables }
+func (m *genreModel) appendBody(b []byte) []byte {
+	return appendChances(m.t.append(b), m.t.Below[:])
+}
 
 func (m *genreModel) fill(dst []Event, seed, n uint64) {
 	for len(dst) > 0 {
@@ -143,36 +170,17 @@ func (m *genreModel) explain(seed, n uint64) Explanation {
 	movie := m.byGenre[m.first[g]+uint32(below(w[2], uint64(m.count[g])))]
 	level := affinity(weights, movie.Mask)
 	rating := rate(&m.below[level], w[3])
+	mean, _ := m.t.Below[level].moments()
 	return Explanation{
 		User: uint32(u) + 1, Weights: m.t.UserWeights(u), Genre: m.t.Genres[g].Name,
 		Movie: movie.ID, Genres: m.t.MovieGenres(movie.Mask),
-		Affinity: float64(level) / WeightSum, Expected: m.t.expected(int(level)),
-		Rating: float64(rating) / 2, Chance: m.t.chance(int(level), rating),
+		Affinity: float64(level) / WeightSum, Expected: mean,
+		Rating: float64(rating) / 2, Chance: m.t.Below[level].of(rating),
 	}
 }
 
-// chance returns the probability of a rating in half stars at an affinity.
-func (t *GenreTables) chance(level int, rating uint8) float64 {
-	upper, lower := uint32(ChanceOne), uint32(0)
-	if rating < 10 {
-		upper = t.Below[level][rating-1]
-	}
-	if rating > 1 {
-		lower = t.Below[level][rating-2]
-	}
-	return float64(upper-lower) / ChanceOne
-}
-
-// expected returns the mean rating in stars at an affinity.
-func (t *GenreTables) expected(level int) float64 {
-	mean := 0.0
-	for r := range uint8(10) {
-		mean += t.chance(level, r+1) * float64(r+1) / 2
-	}
-	return mean
-}
-
-func (m *genreModel) shares() (shares [10]float64) {
+// levels returns the probability of each affinity.
+func (m *genreModel) levels() *[WeightSum + 1]float64 {
 	// Movies of a genre with the same mask count together.
 	type alike struct {
 		mask   uint32
@@ -198,14 +206,33 @@ func (m *genreModel) shares() (shares [10]float64) {
 			g := w >> 16
 			each := float64(w&0xffff) / WeightSum / float64(m.count[g]) / float64(m.t.Users())
 			for _, a := range masks[g] {
-				levels[affinity(weights, a.mask)] += each * float64(a.movies)
+				levels[affinity(weights, a.mask)] += float64(each * float64(a.movies))
 			}
 		}
 	}
-	for level, p := range levels {
+	return &levels
+}
+
+func (m *genreModel) shares() (shares [10]float64) {
+	for level, p := range m.levels() {
 		for r := range shares {
-			shares[r] += p * m.t.chance(level, uint8(r+1))
+			shares[r] += p * m.t.Below[level].of(uint8(r+1))
 		}
 	}
 	return shares
+}
+
+func (m *genreModel) noise() float64 {
+	sum := 0.0
+	for level, p := range m.levels() {
+		if _, variance := m.t.Below[level].moments(); p > 0 {
+			sum += p * variance
+		}
+	}
+	return sum
+}
+
+func (m *genreModel) truth(user, movie int) (mean, variance float64) {
+	weights := m.users[user*m.t.TopK : (user+1)*m.t.TopK]
+	return m.t.Below[affinity(weights, m.t.Movies[movie].Mask)].moments()
 }

@@ -15,13 +15,14 @@ const FormatVersion = 1
 // Params are the parameters of a profile. The zero value is not valid; see
 // DefaultParams.
 type Params struct {
-	Seed      uint64   `json:"seed"`      // of the population
-	Users     int      `json:"users"`     // 1 to 10,000,000
-	Alpha     float64  `json:"alpha"`     // of the Dirichlet distribution, 0.001 to 1000
-	TopK      int      `json:"topK"`      // genres kept for a user, 1 to MaxGenres
-	Noise     float64  `json:"noise"`     // standard deviation of the rating's noise in stars, 0 to 10
-	Genres    []string `json:"genres"`    // genres to draw from; none: all of the catalogue
-	MaxGenres int      `json:"maxGenres"` // the most frequent that stay, 1 to MaxGenres
+	Seed      uint64   `json:"seed"`          // of the population
+	Users     int      `json:"users"`         // 1 to 10,000,000
+	Alpha     float64  `json:"alpha"`         // of the Dirichlet distribution, 0.001 to 1000
+	TopK      int      `json:"topK"`          // genres kept for a user, 1 to MaxGenres
+	Noise     float64  `json:"noise"`         // standard deviation of the rating's noise in stars, 0 to 10
+	Genres    []string `json:"genres"`        // genres to draw from; none: all of the catalogue
+	MaxGenres int      `json:"maxGenres"`     // the most frequent that stay, 1 to MaxGenres
+	Fit       *Fit     `json:"fit,omitempty"` // real data that the profile movielens is to resemble; none: MovieLens-20M
 }
 
 // DefaultParams are those of the mission's platform.
@@ -44,6 +45,20 @@ func (p Params) Validate() error {
 	} {
 		if !c.ok {
 			return fmt.Errorf("%w: %s must be %s, not %v", ErrParams, c.name, c.want, c.got)
+		}
+	}
+	return nil
+}
+
+// only returns ErrParams when a parameter that the profile does not have is set
+// to another value than its default.
+func (p Params) only(profileName string) error {
+	d := DefaultParams()
+	for name, differs := range map[string]bool{
+		"alpha": p.Alpha != d.Alpha, "top-k": p.TopK != d.TopK, "noise": p.Noise != d.Noise, "fit": p.Fit != nil,
+	} {
+		if differs && !ProfileHas(profileName, name) {
+			return fmt.Errorf("%w: the profile %s has no parameter %s", ErrParams, profileName, name)
 		}
 	}
 	return nil

@@ -31,6 +31,31 @@ func Murmur2(data []byte) uint32 {
 	return h ^ h>>15
 }
 
+// Partitions finds the partition of a user's events; that of a user of the first
+// cohort takes no hash.
+type Partitions struct {
+	count int
+	known []int32 // from userId 1 on
+}
+
+// NewPartitions returns the places of the users of a snapshot in a topic of count
+// partitions.
+func NewPartitions(s *Snapshot, count int) *Partitions {
+	p := &Partitions{count, make([]int32, s.Tables().Users())}
+	for i := range p.known {
+		p.known[i] = int32(Partition(uint32(i+1), count))
+	}
+	return p
+}
+
+// Of returns the partition of a userId, which is Partition's.
+func (p *Partitions) Of(user uint32) int32 {
+	if int(user) <= len(p.known) {
+		return p.known[user-1]
+	}
+	return int32(Partition(user, p.count))
+}
+
 // Partition returns the partition, in [0, partitions), that Kafka's default
 // partitioner chooses for the key of a user's events: the decimal userId.
 func Partition(user uint32, partitions int) int {

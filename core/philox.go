@@ -13,6 +13,10 @@ const (
 	LanePreference Lane = 2 // a user's genre weights: counter (user, genre, attempt, 0)
 	LaneCatalogue  Lane = 3 // the built-in catalogue
 	LaneArrival    Lane = 4 // Poisson arrivals: counter (block, index, 0, 0)
+	LaneUser       Lane = 5 // what a user is like, movielens: counter (user, trait, attempt, 0)
+	LaneMovie      Lane = 6 // what a movie is like, movielens: counter (movieId, trait, attempt, 0)
+	LaneList       Lane = 7 // the movies that a user rates: counter (user, draw, method, 0)
+	LaneOrder      Lane = 8 // the order of an epoch: counter (epoch, index, 0, 0)
 )
 
 // Multipliers and key increments of Philox4x64 (Salmon, Moraes, Dror, Shaw:

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // compileSeed is the profile "seed": the platform's formulas to the letter.
@@ -18,25 +19,10 @@ func compileSeed(cat *Catalogue, p Params) (model, error) {
 	if p.TopK > len(genres) {
 		return nil, fmt.Errorf("%w: top-k %d, but the catalogue has %d genres to draw from", ErrParams, p.TopK, len(genres))
 	}
-	t := &GenreTables{Genres: genres, TopK: p.TopK, Movies: movieMasks(cat, genres)}
-	alpha := make([]float64, len(genres))
-	for i := range alpha {
-		alpha[i] = p.Alpha
-	}
-	t.Weights = make([]Weight, 0, p.Users*p.TopK)
-	for u := range p.Users {
-		t.Weights = appendUserWeights(t.Weights, p.Seed, uint64(u), alpha, p.TopK)
-	}
+	t := &GenreTables{Tables: Tables{Genres: genres, TopK: p.TopK, Movies: movieMasks(cat, genres)}}
+	t.Weights = drawWeights(p.Seed, p.Users, slices.Repeat([]float64{p.Alpha}, len(genres)), p.TopK)
 	for level := range t.Below {
 		t.Below[level] = ratingRow(1+float64(4*(float64(level)/WeightSum)), p.Noise)
-	}
-	return newGenreModel(t), nil
-}
-
-func decodeSeed(body []byte) (model, error) {
-	t, err := decodeGenreTables(body)
-	if err != nil {
-		return nil, err
 	}
 	return newGenreModel(t), nil
 }
@@ -45,7 +31,7 @@ func decodeSeed(body []byte) (model, error) {
 // probabilities that the clamped and rounded normal is below rating 2, 3, ...
 // 10 (in half stars). Clamping changes nothing but the two outer cells, so
 // that the cuts lie halfway between neighbouring ratings.
-func ratingRow(mean, sd float64) (row [9]uint32) {
+func ratingRow(mean, sd float64) (row Chances) {
 	for j := range row {
 		cut := 0.75 + float64(0.5*float64(j))
 		below := 0.0
@@ -55,7 +41,10 @@ func ratingRow(mean, sd float64) (row [9]uint32) {
 		case mean < cut:
 			below = 1
 		}
-		row[j] = uint32(math.Floor(float64(below*ChanceOne) + 0.5))
+		row[j] = chance(below)
 	}
 	return row
 }
+
+// chance returns a probability in units of 1/ChanceOne.
+func chance(p float64) uint32 { return uint32(math.Floor(float64(p*ChanceOne) + 0.5)) }

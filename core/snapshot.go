@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
-	"sort"
 )
 
 // ErrSnapshot is returned when the bytes of a snapshot are not what this
@@ -25,23 +25,34 @@ type model interface {
 	pick(dst []Event, seed uint64, ns []uint64) // the same of the events ns
 	explain(seed, n uint64) Explanation
 	appendBody(b []byte) []byte // the tables, canonically: equal models, equal bytes
-	tables() *GenreTables
+	tables() *Tables
 	shares() [10]float64
+	truth(user, movie int) (mean, variance float64) // of the rating in stars, by indices
+	noise() float64                                 // mean of this variance over the events
 }
 
 // profile compiles a catalogue into a model and reads one back.
 type profile struct {
 	compile func(*Catalogue, Params) (model, error)
 	decode  func(body []byte) (model, error)
+	params  []string // those that not every profile has, by the names of Params
 }
 
 // profiles is the list of profiles; a new one is one file and one line here.
 var profiles = map[string]profile{
-	"seed": {compileSeed, decodeSeed},
+	"seed":      {compileSeed, decodeGenreModel, []string{"alpha", "top-k", "noise"}},
+	"document":  {compileDocument, decodeGenreModel, nil},
+	"movielens": {compileMovielens, decodeMovielens, []string{"alpha", "fit"}},
 }
 
 // Profiles returns the names of the profiles in alphabetical order.
 func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
+
+// ProfileHas tells whether a profile has one of the parameters alpha, top-k,
+// noise and fit. Every profile has the others.
+func ProfileHas(profileName, param string) bool {
+	return slices.Contains(profiles[profileName].params, param)
+}
 
 // Snapshot is a compiled population and catalogue: everything that events
 // depend on besides the seed and the schedule. It is immutable and safe for
@@ -63,6 +74,9 @@ func Compile(profileName string, cat *Catalogue, p Params) (*Snapshot, error) {
 		return nil, fmt.Errorf("%w: no profile %q; there are %v", ErrParams, profileName, Profiles())
 	}
 	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if err := p.only(profileName); err != nil {
 		return nil, err
 	}
 	m, err := prof.compile(cat, p)
@@ -132,26 +146,66 @@ func (s *Snapshot) Titles() []string { return s.titles }
 
 // Title returns a movie's title, "" when there is no such movie.
 func (s *Snapshot) Title(movie uint32) string {
-	movies := s.model.tables().Movies
-	i := sort.Search(len(movies), func(i int) bool { return movies[i].ID >= movie })
-	if i == len(movies) || movies[i].ID != movie {
+	i, ok := s.model.tables().movie(movie)
+	if !ok {
 		return ""
 	}
 	return s.titles[i]
 }
 
 // Tables returns the tables behind the events. They must not be changed.
-func (s *Snapshot) Tables() *GenreTables { return s.model.tables() }
+func (s *Snapshot) Tables() *Tables { return s.model.tables() }
+
+// Lists returns the tables of a profile whose users have lists, nil for others.
+// They must not be changed.
+func (s *Snapshot) Lists() *ListTables {
+	if m, ok := s.model.(*listModel); ok {
+		return m.t
+	}
+	return nil
+}
+
+// Affinities returns the tables of a profile whose users draw by genre, nil for
+// others. They must not be changed.
+func (s *Snapshot) Affinities() *GenreTables {
+	if m, ok := s.model.(*genreModel); ok {
+		return m.t
+	}
+	return nil
+}
 
 // Shares returns the exact probability of each rating 0.5, 1.0, ..., 5.0 for
 // an event of the snapshot. It costs about 50 ms for 10,000 users.
 func (s *Snapshot) Shares() [10]float64 { return s.model.shares() }
 
+// Truth returns the mean and the variance of the rating in stars that a user
+// gives a movie, by their IDs. It returns ErrParams when there is no such user
+// or movie.
+func (s *Snapshot) Truth(user, movie uint32) (mean, variance float64, err error) {
+	t := s.model.tables()
+	i, ok := t.movie(movie)
+	switch {
+	case !ok:
+		return 0, 0, fmt.Errorf("%w: no movie has the movieId %d", ErrParams, movie)
+	case user == 0:
+		return 0, 0, fmt.Errorf("%w: userIds begin at 1", ErrParams)
+	}
+	mean, variance = s.model.truth(int(user-1)%t.Users(), i)
+	return mean, variance, nil
+}
+
+// BestRMSE returns the root of the mean squared error, in stars, that is left
+// when the mean of every event's rating is known: no recommender can do better
+// in the long run.
+func (s *Snapshot) BestRMSE() float64 { return math.Sqrt(s.model.noise()) }
+
 // Explanation is how an event came about.
 type Explanation struct {
 	User     uint32       `json:"userId"`
-	Weights  []UserWeight `json:"weights"` // the user's genres, heaviest first
-	Genre    string       `json:"genre"`   // the one drawn
+	Weights  []UserWeight `json:"weights"`          // the user's genres, heaviest first
+	Genre    string       `json:"genre,omitempty"`  // the one drawn, when the movie is drawn by genre
+	Listed   int          `json:"listed,omitempty"` // movies that the user rates, when they are a list
+	Cohort   uint64       `json:"cohort,omitempty"` // number of the epoch, from 0, when there are lists
 	Movie    uint32       `json:"movieId"`
 	Title    string       `json:"title"`
 	Genres   []string     `json:"genres"`   // the movie's, of those in the snapshot
@@ -183,6 +237,24 @@ func (r *reader) bytes(n int) []byte {
 	head := r.b[:n]
 	r.b = r.b[n:]
 	return head
+}
+
+// end returns ErrSnapshot when the bytes were too few or too many.
+func (r *reader) end() error {
+	if r.short || len(r.b) != 0 {
+		return fmt.Errorf("%w: truncated or too long", ErrSnapshot)
+	}
+	return nil
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.short, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
 }
 
 func (r *reader) uint8() uint8 {

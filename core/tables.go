@@ -1,9 +1,11 @@
 package core
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -28,26 +30,31 @@ type MovieMask struct {
 	Mask uint32
 }
 
-// GenreTables are the integers from which an event is computed; the package
-// comment tells how.
-type GenreTables struct {
+// Tables are the population and the catalogue, which every profile has.
+type Tables struct {
 	Genres  []Genre     // in order of name; the index is the genre's number
 	TopK    int         // weights per user
 	Weights []Weight    // user index * TopK, heaviest first
 	Movies  []MovieMask // in order of ID
-	// Below[a][j] / ChanceOne is the probability that an event of affinity
-	// a / WeightSum has a rating of at most (j+1)/2 stars.
-	Below [WeightSum + 1][9]uint32
 }
 
+// Chances are the thresholds of one distribution of the rating: Chances[j] /
+// ChanceOne is the probability of at most (j+1)/2 stars. They ascend.
+type Chances [9]uint32
+
 // Users returns the number of users; user index u has userId u+1.
-func (t *GenreTables) Users() int { return len(t.Weights) / t.TopK }
+func (t *Tables) Users() int { return len(t.Weights) / t.TopK }
 
 // User returns the weights of the user with index u, heaviest first.
-func (t *GenreTables) User(u int) []Weight { return t.Weights[u*t.TopK : (u+1)*t.TopK] }
+func (t *Tables) User(u int) []Weight { return t.Weights[u*t.TopK : (u+1)*t.TopK] }
+
+// movie returns the index of a movie by its ID.
+func (t *Tables) movie(id uint32) (index int, ok bool) {
+	return slices.BinarySearchFunc(t.Movies, id, func(m MovieMask, id uint32) int { return cmp.Compare(m.ID, id) })
+}
 
 // MovieGenres returns the names of the genres in mask, in order of number.
-func (t *GenreTables) MovieGenres(mask uint32) []string {
+func (t *Tables) MovieGenres(mask uint32) []string {
 	names := make([]string, 0, bits.OnesCount32(mask))
 	for ; mask != 0; mask &= mask - 1 {
 		names = append(names, t.Genres[bits.TrailingZeros32(mask)].Name)
@@ -57,7 +64,7 @@ func (t *GenreTables) MovieGenres(mask uint32) []string {
 
 // Unlisted returns the number of movies without a genre of the snapshot: they
 // are never drawn.
-func (t *GenreTables) Unlisted() int {
+func (t *Tables) Unlisted() int {
 	n := 0
 	for _, m := range t.Movies {
 		if m.Mask == 0 {
@@ -87,8 +94,8 @@ func movieMasks(cat *Catalogue, genres []Genre) []MovieMask {
 // append writes, little-endian: the number of genres (uint8), each name
 // (length as uint16); TopK (uint8), the number of users (uint32), each weight
 // (genre uint8, units uint16); the number of movies (uint32), each ID and mask
-// (uint32); Below row by row (uint32).
-func (t *GenreTables) append(b []byte) []byte {
+// (uint32).
+func (t *Tables) append(b []byte) []byte {
 	le := binary.LittleEndian
 	b = append(b, byte(len(t.Genres)))
 	for _, g := range t.Genres {
@@ -104,20 +111,13 @@ func (t *GenreTables) append(b []byte) []byte {
 	for _, m := range t.Movies {
 		b = le.AppendUint32(le.AppendUint32(b, m.ID), m.Mask)
 	}
-	for _, row := range t.Below {
-		for _, below := range row {
-			b = le.AppendUint32(b, below)
-		}
-	}
 	return b
 }
 
-// decodeGenreTables reads what append wrote and checks every bound that the
-// events rely on. It returns ErrSnapshot.
-func decodeGenreTables(body []byte) (*GenreTables, error) {
-	r := reader{b: body}
-	t := &GenreTables{}
-	t.Genres = make([]Genre, r.uint8())
+// decodeTables reads what append wrote and checks every bound that the events
+// rely on. It returns ErrSnapshot.
+func decodeTables(r *reader) (*Tables, error) {
+	t := &Tables{Genres: make([]Genre, r.uint8())}
 	for i := range t.Genres {
 		t.Genres[i].Name = string(r.bytes(int(r.uint16())))
 	}
@@ -143,18 +143,10 @@ func decodeGenreTables(body []byte) (*GenreTables, error) {
 			}
 		}
 	}
-	for level := range t.Below {
-		for j := range t.Below[level] {
-			t.Below[level][j] = r.uint32()
-		}
-	}
-	if r.short || len(r.b) != 0 {
-		return nil, fmt.Errorf("%w: truncated or too long", ErrSnapshot)
-	}
 	return t, t.check()
 }
 
-func (t *GenreTables) check() error {
+func (t *Tables) check() error {
 	for u := range t.Users() {
 		sum := 0
 		for _, w := range t.User(u) {
@@ -172,14 +164,52 @@ func (t *GenreTables) check() error {
 			return fmt.Errorf("%w: no movie has the genre %q", ErrSnapshot, g.Name)
 		}
 	}
-	for level, row := range t.Below {
-		for j, below := range row {
-			if below > ChanceOne || j > 0 && below < row[j-1] {
-				return fmt.Errorf("%w: the probabilities of affinity %d do not ascend", ErrSnapshot, level)
+	return nil
+}
+
+func appendChances(b []byte, rows []Chances) []byte {
+	for _, row := range rows {
+		for _, below := range row {
+			b = binary.LittleEndian.AppendUint32(b, below)
+		}
+	}
+	return b
+}
+
+// decodeChances reads rows that appendChances wrote. It returns ErrSnapshot when
+// they do not ascend.
+func decodeChances(r *reader, rows []Chances) error {
+	for i := range rows {
+		for j := range rows[i] {
+			rows[i][j] = r.uint32()
+			if rows[i][j] > ChanceOne || j > 0 && rows[i][j] < rows[i][j-1] {
+				return fmt.Errorf("%w: the probabilities of row %d do not ascend", ErrSnapshot, i)
 			}
 		}
 	}
 	return nil
+}
+
+// of returns the probability of a rating in half stars.
+func (c *Chances) of(rating uint8) float64 {
+	upper, lower := uint32(ChanceOne), uint32(0)
+	if rating < 10 {
+		upper = c[rating-1]
+	}
+	if rating > 1 {
+		lower = c[rating-2]
+	}
+	return float64(upper-lower) / ChanceOne
+}
+
+// moments returns the mean and the variance of the rating in stars.
+func (c *Chances) moments() (mean, variance float64) {
+	for r := range uint8(10) {
+		stars, p := float64(r+1)/2, c.of(r+1)
+		mean += p * stars
+		variance += p * stars * stars
+	}
+	return mean, variance - mean*mean
 }
 
 // UserWeight is a user's weight of one genre, for people.
@@ -188,11 +218,14 @@ type UserWeight struct {
 	Weight float64 `json:"weight"` // of 1
 }
 
-// UserWeights returns the weights of the user with index u, heaviest first.
-func (t *GenreTables) UserWeights(u int) []UserWeight {
+// UserWeights returns the weights above 0 of the user with index u, heaviest
+// first.
+func (t *Tables) UserWeights(u int) []UserWeight {
 	var list []UserWeight
 	for _, w := range t.User(u) {
-		list = append(list, UserWeight{t.Genres[w.Genre].Name, float64(w.Units) / WeightSum})
+		if w.Units > 0 {
+			list = append(list, UserWeight{t.Genres[w.Genre].Name, float64(w.Units) / WeightSum})
+		}
 	}
 	return list
 }

@@ -15,12 +15,21 @@ Event n of a seed is one block of Philox4x64-10: w0..w3 of the counter
     rating  1 + the number of the affinity's thresholds <= w3 >> 33, in half
             stars; affinity = the user's weights summed over the movie's genres
     time    start + floor(n * 1000 / rate) milliseconds; other schedules: schedule.py
+
+With the profile movielens the events come from lists:
+
+    reference.py --lists lists.csv --model model.csv --count 1000
+
+    entry   number Permute(seed, epoch, n mod T) of the T rows of lists.csv, where
+            epoch = floor(n / T): its movie, and userId + epoch * users
+    rating  as above, with the thresholds of the entry's row
 """
 
 import argparse
 import csv
 import datetime
 import json
+import math
 import sys
 from fractions import Fraction
 
@@ -29,6 +38,7 @@ import numpy as np
 import schedule
 
 LANE_EVENT = 1
+LANE_ORDER = 8
 WEIGHT_SUM = 1024
 CHANCE_ONE = 1 << 31
 RATINGS = [f"{half / 2:.1f}" for half in range(1, 11)]
@@ -73,6 +83,13 @@ def philox(seed, lane, first, count):
     return c0, c1, c2, c3
 
 
+def philox_block(seed, lane, counter):
+    """Returns the four words of Philox4x64-10 of one counter, by numpy.random."""
+    before = (sum(c << 64 * i for i, c in enumerate(counter)) - 1) % 2**256
+    words = [before >> shift & (2**64 - 1) for shift in (0, 64, 128, 192)]
+    return np.random.Philox(counter=np.array(words, np.uint64), key=np.array([seed, lane], np.uint64)).random_raw(4)
+
+
 def numpy_philox(seed, lane, first, count):
     """Returns the same from numpy.random, which counts up before each block."""
     before = (first - 1) % 2**256
@@ -107,7 +124,7 @@ class Tables:
     def __init__(self, users_path, movies_path, model_path):
         self._read_movies(movies_path)
         self._read_users(users_path)
-        self._read_model(model_path)
+        self.below = read_model(model_path, "affinity", WEIGHT_SUM + 1, steps)
 
     def _read_movies(self, path):
         rows = []
@@ -145,36 +162,99 @@ class Tables:
         if len(wrong):
             raise InputError(f"{path}: the weights of user {wrong[0] + 1} do not sum to 1")
 
-    def _read_model(self, path):
-        below = np.full((WEIGHT_SUM + 1, len(RATINGS)), -1, np.int64)
-        for line, (affinity, rating, _, cumulative) in read_rows(path, ["affinity", "rating", "chance", "cumulative"]):
-            half_stars = Fraction(rating) * 2
-            if half_stars not in range(1, len(RATINGS) + 1):
-                raise InputError(f"{path}:{line}: rating {rating}")
-            below[steps(affinity), int(half_stars) - 1] = int(cumulative)
-        if (below < 0).any():
-            level, rating = np.argwhere(below < 0)[0]
-            raise InputError(f"{path}: no row of affinity {level}/{WEIGHT_SUM} and rating {RATINGS[rating]}")
-        if (below[:, -1] != CHANCE_ONE).any() or (np.diff(below) < 0).any():
-            raise InputError(f"{path}: the cumulative chances do not ascend to {CHANCE_ONE}")
-        self.below = below[:, :-1]
+    def events(self, seed, first, count):
+        """Returns the user ids, movie ids and half stars of count events."""
+        w0, w1, w2, w3 = event_words(seed, first, count)
+        user = high_product(w0, np.array([len(self.user_units)], np.uint64)).astype(np.int64)
+        x = (w1 >> np.uint64(54)).astype(np.int64)
+        place = (self.user_reach[user] <= x[:, None]).sum(axis=1)
+        genre = self.user_genre[user, place]
+        at = self.genre_first[genre] + high_product(w2, self.genre_size[genre])
+        liked = self.movie_mask[at][:, None] >> self.user_genre[user] & 1
+        affinity = (self.user_units[user] * liked).sum(axis=1)
+        return user + 1, self.movie_id[at], half_stars(self.below[affinity], w3)
 
 
-def events(tables, seed, first, count):
-    """Returns the user ids, movie ids and half stars of count events."""
+class Lists:
+    """The exported lists of the profile movielens, as arrays."""
+
+    ROWS = 1024
+    MAX_ID = 2**31 - 1
+
+    def __init__(self, lists_path, model_path):
+        rows = [(int(u), int(m), int(r)) for _, (u, m, r) in read_rows(lists_path, ["userId", "movieId", "row"])]
+        self.user, self.movie, self.row = np.array(rows, np.int64).T
+        self.users = int(self.user.max())
+        self.below = read_model(model_path, "row", self.ROWS, int)
+
+    def events(self, seed, first, count):
+        """Returns the user ids, movie ids and half stars of count events."""
+        *_, w3 = event_words(seed, first, count)
+        size = len(self.user)
+        n = np.arange(first, first + count, dtype=np.int64)
+        at = np.concatenate([permute(seed, e, part - e * size, size) for e, part in by_epoch(n, size)])
+        cohort = n // size % (self.MAX_ID // self.users)
+        return cohort * self.users + self.user[at], self.movie[at], half_stars(self.below[self.row[at]], w3)
+
+
+def by_epoch(n, size):
+    """Yields each epoch of consecutive numbers and those of them that are in it."""
+    for epoch in range(int(n[0]) // size, int(n[-1]) // size + 1):
+        yield epoch, n[n // size == epoch]
+
+
+def mix(z):
+    """Returns the finaliser of MurmurHash3 of uint64 numbers."""
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        z = (z ^ z >> np.uint64(33)) * np.uint64(factor)
+    return z ^ z >> np.uint64(33)
+
+
+def permute(seed, epoch, x, size):
+    """Returns where numbers below size lie after the permutation of an epoch."""
+    a = math.isqrt(size - 1) + 1
+    b = -(-size // a)
+    keys = [int(w) for i in (0, 1) for w in philox_block(seed, LANE_ORDER, (epoch, i, 0, 0))]
+    x = x.astype(np.uint64)
+    a64, b64 = np.array([a], np.uint64), np.array([b], np.uint64)
+    todo = np.ones(len(x), bool)
+    while todo.any():
+        left, right = x[todo] % a64, x[todo] // a64
+        for i in range(0, len(keys), 2):
+            left = (left + high_product(mix(right ^ np.uint64(keys[i])), a64)) % a64
+            right = (right + high_product(mix(left ^ np.uint64(keys[i + 1])), b64)) % b64
+        x[todo] = left + right * a64
+        todo = x >= np.uint64(size)
+    return x.astype(np.int64)
+
+
+def read_model(path, name, count, number):
+    """Returns the thresholds of each of count rows, which column name numbers."""
+    below = np.full((count, len(RATINGS)), -1, np.int64)
+    for line, (row, rating, _, cumulative) in read_rows(path, [name, "rating", "chance", "cumulative"]):
+        stars = Fraction(rating) * 2
+        if stars not in range(1, len(RATINGS) + 1):
+            raise InputError(f"{path}:{line}: rating {rating}")
+        below[number(row), int(stars) - 1] = int(cumulative)
+    if (below < 0).any():
+        row, rating = np.argwhere(below < 0)[0]
+        raise InputError(f"{path}: {name} number {row} has no rating {RATINGS[rating]}")
+    if (below[:, -1] != CHANCE_ONE).any() or (np.diff(below) < 0).any():
+        raise InputError(f"{path}: the cumulative chances do not ascend to {CHANCE_ONE}")
+    return below[:, :-1]
+
+
+def event_words(seed, first, count):
+    """Returns the random words of count events."""
     words = philox(seed, LANE_EVENT, first, count)
     if not np.array_equal(words, numpy_philox(seed, LANE_EVENT, first, count)):
         raise AssertionError(f"Philox differs from numpy.random at event {first}")
-    w0, w1, w2, w3 = words
-    user = high_product(w0, np.array([len(tables.user_units)], np.uint64)).astype(np.int64)
-    x = (w1 >> np.uint64(54)).astype(np.int64)
-    place = (tables.user_reach[user] <= x[:, None]).sum(axis=1)
-    genre = tables.user_genre[user, place]
-    at = tables.genre_first[genre] + high_product(w2, tables.genre_size[genre])
-    liked = tables.movie_mask[at][:, None] >> tables.user_genre[user] & 1
-    affinity = (tables.user_units[user] * liked).sum(axis=1)
-    half_stars = 1 + (tables.below[affinity] <= (w3 >> np.uint64(33)).astype(np.int64)[:, None]).sum(axis=1)
-    return user + 1, tables.movie_id[at], half_stars
+    return words
+
+
+def half_stars(below, word):
+    """Returns the ratings that random words have by thresholds."""
+    return 1 + (below <= (word >> np.uint64(33)).astype(np.int64)[:, None]).sum(axis=1)
 
 
 def times(start, rate, first, count):
@@ -197,7 +277,7 @@ def chunks(tables, options):
             time = np.array(schedule.times(options.schedule, first, count), np.int64)
         else:
             time = times(options.start, options.rate, first, count)
-        yield *events(tables, options.seed, first, count), time
+        yield *tables.events(options.seed, first, count), time
 
 
 def write_rows(parts, out):
@@ -254,8 +334,9 @@ def parse_start(text):
 
 def parse_options(argv):
     p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    p.add_argument("--users", required=True, metavar="FILE", help="of gen export users")
-    p.add_argument("--movies", required=True, metavar="FILE", help="of gen export movies")
+    p.add_argument("--users", metavar="FILE", help="of gen export users")
+    p.add_argument("--movies", metavar="FILE", help="of gen export movies")
+    p.add_argument("--lists", metavar="FILE", help="of gen export lists, instead of --users and --movies")
     p.add_argument("--model", required=True, metavar="FILE", help="of gen export model")
     p.add_argument("--seed", type=whole(0, 2**64 - 1), default=42, help="of the events (default %(default)s)")
     p.add_argument("--from", type=whole(0, 2**53), default=0, dest="first", metavar="N", help="first event (default 0)")
@@ -265,13 +346,19 @@ def parse_options(argv):
                    help="ISO 8601 or epoch ms of event 0 (default %(default)s)")
     p.add_argument("--schedule", type=json.loads, metavar="JSON", help="as gen records it, instead of --rate and --start")
     p.add_argument("--summary", action="store_true", help="write totals as one JSON object instead of the rows")
-    return p.parse_args(argv)
+    options = p.parse_args(argv)
+    if bool(options.lists) == bool(options.users and options.movies):
+        p.error("--users and --movies are wanted, or --lists")
+    return options
 
 
 def main(argv=None):
     options = parse_options(argv)
     try:
-        tables = Tables(options.users, options.movies, options.model)
+        if options.lists:
+            tables = Lists(options.lists, options.model)
+        else:
+            tables = Tables(options.users, options.movies, options.model)
         write = write_summary if options.summary else write_rows
         write(chunks(tables, options), sys.stdout)
         sys.stdout.flush()

@@ -41,12 +41,12 @@ check() {
 	ok "$name by $by: $found"
 }
 
-# gen BUILD ARGUMENTS runs a build on a state directory of its own.
+# gen BUILD ARGUMENTS runs a build on a state directory of its own, or on $state.
 gen() {
-	local run=() state
+	local run=() dir=${state:-}
 	[[ $1 != arm64 ]] || run=("$qemu")
-	state=$(mktemp -d -p "$work")
-	"${run[@]}" "$work/gen-$1" "${@:2}" --state "$state"
+	[[ $dir ]] || dir=$(mktemp -d -p "$work")
+	"${run[@]}" "$work/gen-$1" "${@:2}" --state "$dir"
 }
 
 # snapshot BUILD ARGUMENTS prints the identity of a snapshot.
@@ -56,6 +56,15 @@ snapshot() {
 
 # rows BUILD COMMAND ARGUMENTS prints the SHA-256 of the events.
 rows() { gen "$@" --quiet | sha256sum | cut -d' ' -f1; }
+
+# profile_rows BUILD PROFILE prints the SHA-256 of the first million events of 2,000
+# users, which are more than three epochs of movielens.
+profile_rows() {
+	local state
+	state=$(mktemp -d -p "$work")
+	gen "$1" snapshot --profile "$2" --users 2000 --quiet >/dev/null
+	rows "$1" dump --count 1000000
+}
 
 # ranges WORKERS does so for 10,000,000 events in seven pieces.
 ranges() {
@@ -96,6 +105,10 @@ builds+=(arm64)
 for build in "${builds[@]}"; do
 	for users in 10000 138493; do
 		check "snapshot-$users" "$build" snapshot "$build" --users "$users"
+	done
+	for profile in document movielens; do
+		check "snapshot-$profile-2000" "$build" snapshot "$build" --profile "$profile" --users 2000
+		check "dump-$profile-1000000" "$build" profile_rows "$build" "$profile"
 	done
 	check dump-1000000 "$build" rows "$build" dump --count 1000000
 	# The emulated processor would take minutes for these.

@@ -67,6 +67,18 @@ reference --count 1000000 | cmp - dumped.jsonl || fail "reference.py computes ot
 rm dumped.jsonl
 ok "reference.py computes the same 1,000,000 rows from what gen exports"
 
+lists=(--state lists --profile movielens --users 2000)
+./gen snapshot "${lists[@]}" --quiet >/dev/null
+for table in lists model; do
+	./gen export $table --state lists --quiet >$table.lists.csv
+done
+# Three epochs and a part of the fourth.
+./gen dump --state lists --from 100000 --count 800000 --quiet >dumped.jsonl
+run reference --lists lists.lists.csv --model model.lists.csv --from 100000 --count 800000 | cmp - dumped.jsonl ||
+	fail "reference.py computes other rows of the profile movielens"
+rm dumped.jsonl
+ok "reference.py computes the same 800,000 rows of the profile movielens"
+
 reference --count 3000000 --summary >expected.json
 for format in jsonl csv parquet; do
 	./gen dump --state spark --to "dump-$format" --count 3000000 --segment 500000 --format $format --quiet

@@ -354,7 +354,7 @@ func TestFirstMisfit(t *testing.T) {
 		"a field too many":    {value(`}$`, `,"genre":"Drama"}`), "unknown field"},
 		"a field too few":     {value(`,"timestamp":\d+`, ""), "a field is missing"},
 		"a text for a number": {value(`"movieId":(\d+)`, `"movieId":"$1"`), "cannot unmarshal"},
-		"a user too high":     {value(`"userId":\d+`, `"userId":10001`), "userId 10001 is not 1 to 10000"},
+		"a user too high":     {value(`"userId":\d+`, `"userId":2147483648`), "userId 2147483648 is not 1 to 2147483647"},
 		"no user":             {value(`"userId":\d+`, `"userId":0`), "userId 0 is not"},
 		"no movie":            {value(`"movieId":\d+`, `"movieId":0`), "movieId 0"},
 		"a rating of 0":       {value(`"rating":[\d.]+`, `"rating":0.0`), "is not 0.5 to 5.0"},

@@ -102,13 +102,12 @@ func fits(seq *core.Sequence, partitions int, r kafka.TrialRecord) error {
 	if err := decoder.Decode(&v); err != nil {
 		return err
 	}
-	tables := seq.Snapshot.Tables()
 	want := encode.AppendJSONL(nil, []core.Event{seq.Event(r.Event)})
 	switch {
 	case v.UserID == nil || v.MovieID == nil || v.Rating == nil || v.Timestamp == nil:
 		return errors.New("a field is missing")
-	case *v.UserID < 1 || int(*v.UserID) > tables.Users():
-		return fmt.Errorf("userId %d is not 1 to %d", *v.UserID, tables.Users())
+	case *v.UserID < 1 || *v.UserID > core.MaxID:
+		return fmt.Errorf("userId %d is not 1 to %d", *v.UserID, core.MaxID)
 	case *v.MovieID < 1:
 		return errors.New("movieId 0")
 	case *v.Rating < 0.5 || *v.Rating > 5 || math.Mod(*v.Rating, 0.5) != 0:
@@ -165,8 +164,8 @@ func describeTrial(x *checkup, seq *core.Sequence, t kafka.Trial) *trialAnswer {
 	for _, r := range t.Records {
 		a.Ratings[starsText(int(seq.Event(r.Event).Rating))]++
 	}
-	user := int(seq.Event(t.Records[0].Event).User)
-	a.User = exampleUser{user, seq.Snapshot.Tables().UserWeights(user - 1)}
+	explained := seq.Snapshot.Explain(seq.Seed, t.Records[0].Event)
+	a.User = exampleUser{int(explained.User), explained.Weights}
 	return a
 }
 

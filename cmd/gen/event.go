@@ -78,10 +78,14 @@ func (a eventAnswer) text() string {
 	}
 	fmt.Fprintf(&b, "event %d of seed %d, snapshot %.8s\n", a.N, a.Seed, a.Snapshot)
 	row("user", "%d: %s", a.User, strings.Join(weights, ", "))
-	row("genre", "%s, drawn by these weights", a.Genre)
+	if a.Listed > 0 {
+		row("list", "%s that this user of cohort %d rates, none twice", plural(a.Listed, "movie"), a.Cohort)
+	} else {
+		row("genre", "%s, drawn by these weights", a.Genre)
+	}
 	row("movie", "%d %q: %s", a.Movie, a.Title, strings.Join(a.Genres, ", "))
 	row("affinity", "%.3f: the sum of the user's weights of the movie's genres", a.Affinity)
-	row("rating", "%.1f, which %.2f%% of the events of this affinity get; their mean is %.3f", a.Rating, 100*a.Chance, a.Expected)
+	row("rating", "%.1f, which %.2f%% of such events get; their mean is %.3f", a.Rating, 100*a.Chance, a.Expected)
 	row("time", "%s, timestamp %d", timeText(a.Time), a.Time)
 	row("key", "%s, partition %d of %d", a.Key, a.Partition, a.Partitions)
 	return b.String()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,11 +17,14 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// exports is the list of tables that export writes.
-var exports = map[string]struct {
+// exported is a table that export writes.
+type exported struct {
 	usage, description string
-	columns            func(*core.Snapshot) []table.Column
-}{
+	columns            func(*core.Snapshot) ([]table.Column, error)
+}
+
+// exports is the list of tables that depend on nothing but the snapshot.
+var exports = map[string]exported{
 	"users": {
 		"each user's genres and weights",
 		"userId, genre, weight: a row for each genre that a user likes, heaviest first.\n" +
@@ -36,11 +38,18 @@ var exports = map[string]struct {
 		exportMovies,
 	},
 	"model": {
-		"the distribution of the rating at each affinity",
+		"the distributions of the rating",
 		"affinity, rating, chance, cumulative: for each affinity in steps of 1/1024 and\n" +
 			"each rating its probability, and the sum of the chances up to it in units of\n" +
-			"2^-31, as a whole number: the thresholds that events are drawn by.",
+			"2^-31, as a whole number: the thresholds that events are drawn by. With the\n" +
+			"profile movielens row instead of affinity: see export lists.",
 		exportModel,
+	},
+	"lists": {
+		"what each user rates, with the profile movielens",
+		"userId, movieId, row: the movies that each user of the first cohort rates, and\n" +
+			"the row of export model that the rating is drawn from.",
+		exportLists,
 	},
 }
 
@@ -57,24 +66,21 @@ func exportCommand(e *env) *cli.Command {
 		cmd.Subcommands = append(cmd.Subcommands, &cli.Command{
 			Name: name, Usage: x.usage, UsageText: "gen export " + name + " [flags]",
 			Description: x.description + "\n\n  gen export " + name + " > " + name + ".csv",
-			Flags: concat(stateFlags(), []cli.Flag{
-				&cli.StringFlag{Name: "to", Value: "-", Usage: "`FILE`, also hdfs://host:port/path, or - for standard output", Category: catOutput},
-				&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + strings.Join(table.Formats(), ", ") + " (default: by the file's ending, csv)", Category: catOutput},
-			}),
+			Flags:       concat(stateFlags(), exportFlags()),
 			Action: func(c *cli.Context) error {
-				format, err := exportFormat(c.String("format"), c.String("to"))
-				if err != nil {
-					return err
-				}
-				snapshot, err := openSnapshot(e, c.String("state"))
-				if err != nil {
-					return err
-				}
-				return runExport(c.Context, e, snapshot, name, format, c.String("to"), c.Bool("json"))
+				return runExport(c, e, x.columns)
 			},
 		})
 	}
+	cmd.Subcommands = append(cmd.Subcommands, truthCommand(e))
 	return cmd
+}
+
+func exportFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "to", Value: "-", Usage: "`FILE`, also hdfs://host:port/path, or - for standard output", Category: catOutput},
+		&cli.StringFlag{Name: "format", Usage: "`FORMAT`: " + strings.Join(table.Formats(), ", ") + " (default: by the file's ending, csv)", Category: catOutput},
+	}
 }
 
 func exportFormat(format, to string) (string, error) {
@@ -98,8 +104,21 @@ type exportSummary struct {
 	Snapshot string `json:"snapshot"`
 }
 
-func runExport(ctx context.Context, e *env, s *core.Snapshot, name, format, to string, asJSON bool) error {
-	columns := exports[name].columns(s)
+// runExport writes a table of the snapshot of the state directory.
+func runExport(c *cli.Context, e *env, columnsOf func(*core.Snapshot) ([]table.Column, error)) error {
+	ctx, name, to := c.Context, c.Command.Name, c.String("to")
+	format, err := exportFormat(c.String("format"), to)
+	if err != nil {
+		return err
+	}
+	s, err := openSnapshot(e, c.String("state"))
+	if err != nil {
+		return err
+	}
+	columns, err := columnsOf(s)
+	if err != nil {
+		return err
+	}
 	write := func(w io.Writer) error { return table.Write(w, format, columns) }
 	if to == "-" {
 		out := bufio.NewWriterSize(files.Until(ctx, e.stdout, files.Grace), 1<<16)
@@ -110,18 +129,18 @@ func runExport(ctx context.Context, e *env, s *core.Snapshot, name, format, to s
 			return err
 		}
 	} else {
-		fsys, name, err := files.Source(to)
+		fsys, path, err := files.Source(to)
 		if err != nil {
 			return fmt.Errorf("--to: %w", err)
 		}
-		if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
+		if info, err := fs.Stat(fsys, path); err == nil && info.IsDir() {
 			return fmt.Errorf("%w: --to %s is a directory: a file is wanted", errUsage, to)
 		}
 		if err := files.WriteFile(to, write); err != nil {
 			return err
 		}
 	}
-	if asJSON {
+	if c.Bool("json") {
 		e.ui.summary(exportSummary{"summary", name, to, s.ID()}, "")
 	} else if to != "-" {
 		e.ui.say("wrote the %s of snapshot %.8s to %s", name, s.ID(), to)
@@ -129,7 +148,7 @@ func runExport(ctx context.Context, e *env, s *core.Snapshot, name, format, to s
 	return nil
 }
 
-func exportUsers(s *core.Snapshot) []table.Column {
+func exportUsers(s *core.Snapshot) ([]table.Column, error) {
 	t := s.Tables()
 	var users []int32
 	var genres []string
@@ -139,37 +158,54 @@ func exportUsers(s *core.Snapshot) []table.Column {
 			users, genres, weights = append(users, int32(u+1)), append(genres, w.Genre), append(weights, w.Weight)
 		}
 	}
-	return []table.Column{{Name: "userId", Values: users}, {Name: "genre", Values: genres}, {Name: "weight", Values: weights}}
+	return []table.Column{{Name: "userId", Values: users}, {Name: "genre", Values: genres}, {Name: "weight", Values: weights}}, nil
 }
 
-func exportMovies(s *core.Snapshot) []table.Column {
+func exportMovies(s *core.Snapshot) ([]table.Column, error) {
 	t := s.Tables()
 	var ids []int32
 	var genres []string
 	for _, m := range t.Movies {
 		ids, genres = append(ids, int32(m.ID)), append(genres, strings.Join(t.MovieGenres(m.Mask), "|"))
 	}
-	return []table.Column{{Name: "movieId", Values: ids}, {Name: "title", Values: s.Titles()}, {Name: "genres", Values: genres}}
+	return []table.Column{{Name: "movieId", Values: ids}, {Name: "title", Values: s.Titles()}, {Name: "genres", Values: genres}}, nil
 }
 
-func exportModel(s *core.Snapshot) []table.Column {
-	t := s.Tables()
-	var affinities, ratings, chances []float64
+// modelRows returns the distributions of the rating and the column that names
+// the one that each row of the table belongs to.
+func modelRows(s *core.Snapshot) (rows []core.Chances, column table.Column) {
+	if lists := s.Lists(); lists != nil {
+		var numbers []int32
+		for i := range lists.Rows {
+			numbers = append(numbers, slices.Repeat([]int32{int32(i)}, 10)...)
+		}
+		return lists.Rows[:], table.Column{Name: "row", Values: numbers}
+	}
+	var affinities []float64
+	for level := range core.WeightSum + 1 {
+		affinities = append(affinities, slices.Repeat([]float64{float64(level) / core.WeightSum}, 10)...)
+	}
+	return s.Affinities().Below[:], table.Column{Name: "affinity", Values: affinities}
+}
+
+func exportModel(s *core.Snapshot) ([]table.Column, error) {
+	rows, column := modelRows(s)
+	var ratings, chances []float64
 	var cumulative []int64
-	for level, row := range t.Below {
+	for _, row := range rows {
 		below := int64(0)
 		for r := range 10 {
 			upTo := int64(core.ChanceOne)
 			if r < len(row) {
 				upTo = int64(row[r])
 			}
-			affinities, ratings = append(affinities, float64(level)/core.WeightSum), append(ratings, float64(r+1)/2)
+			ratings = append(ratings, float64(r+1)/2)
 			chances, cumulative = append(chances, float64(upTo-below)/core.ChanceOne), append(cumulative, upTo)
 			below = upTo
 		}
 	}
 	return []table.Column{
-		{Name: "affinity", Values: affinities}, {Name: "rating", Values: ratings},
+		column, {Name: "rating", Values: ratings},
 		{Name: "chance", Values: chances}, {Name: "cumulative", Values: cumulative},
-	}
+	}, nil
 }

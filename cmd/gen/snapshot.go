@@ -30,16 +30,19 @@ func snapshotCommand(e *env) *cli.Command {
 		Description: "Events are drawn from a snapshot. stream and dump make the default one by\n" +
 			"themselves; this command makes others:\n\n" +
 			"  gen snapshot --users 138493 --alpha 0.3\n" +
+			"  gen snapshot --profile movielens --users 138493\n" +
+			"  gen snapshot --profile movielens --fit ml-20m/ratings.csv\n" +
 			"  gen snapshot --movies ml-20m/movies.csv\n" +
 			"  gen snapshot --movies features/movies_features --genres features/genres_metadata",
 		Flags: concat(stateFlags(), catalogueFlags(), []cli.Flag{
 			&cli.IntFlag{Name: "max-genres", Value: d.MaxGenres, Usage: "keep the `N` most frequent genres", Category: catSequence},
-			&cli.StringFlag{Name: "profile", Value: "seed", Usage: "`PROFILE` of the data: " + strings.Join(core.Profiles(), ", "), Category: catSequence},
+			&cli.StringFlag{Name: "profile", Value: "seed", Usage: "`PROFILE` of the data: seed by the platform's formulas, document with the tables that its document prints, movielens like MovieLens-20M", Category: catSequence},
 			&cli.IntFlag{Name: "users", Value: d.Users, Usage: "`N` users", Category: catSequence},
 			&cli.Float64Flag{Name: "alpha", Value: d.Alpha, Usage: "Dirichlet `ALPHA`: 0.1 one-sided tastes, 2 even ones", Category: catSequence},
 			&cli.IntFlag{Name: "top-k", Value: d.TopK, Usage: "`K` genres kept for each user", Category: catSequence},
 			&cli.Float64Flag{Name: "noise", Value: d.Noise, Usage: "standard deviation `SD` of a rating's noise, in stars", Category: catSequence},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Base: 10, Usage: "`SEED` of the population", Category: catSequence},
+			&cli.StringFlag{Name: "fit", Usage: "with the profile movielens: resemble the ratings of `FILE` (userId,movieId,rating,...) instead of MovieLens-20M; none of its rows are kept", Category: catSequence},
 			&cli.BoolFlag{Name: "force", Usage: "replace a snapshot that an unfinished run uses", Category: catRun, DisableDefaultText: true},
 		}),
 		Action: func(c *cli.Context) error {
@@ -65,6 +68,7 @@ type snapshotOptions struct {
 	movies  string
 	genres  string
 	profile string
+	fit     string // a file of ratings; empty: none
 	params  core.Params
 	force   bool
 	json    bool
@@ -73,7 +77,7 @@ type snapshotOptions struct {
 func parseSnapshot(c *cli.Context) (snapshotOptions, error) {
 	o := snapshotOptions{
 		state: c.String("state"), movies: c.String("movies"), genres: c.String("genres"),
-		profile: c.String("profile"), force: c.Bool("force"), json: c.Bool("json"),
+		profile: c.String("profile"), fit: c.String("fit"), force: c.Bool("force"), json: c.Bool("json"),
 		params: core.Params{
 			Seed: c.Uint64("seed"), Users: c.Int("users"), Alpha: c.Float64("alpha"), TopK: c.Int("top-k"),
 			Noise: c.Float64("noise"), MaxGenres: c.Int("max-genres"),
@@ -84,6 +88,14 @@ func parseSnapshot(c *cli.Context) (snapshotOptions, error) {
 	}
 	if o.state == "" {
 		return o, fmt.Errorf("%w: --state is empty", errUsage)
+	}
+	for _, param := range []string{"alpha", "top-k", "noise", "fit"} {
+		if c.IsSet(param) && !core.ProfileHas(o.profile, param) {
+			return o, fmt.Errorf("%w: --%s: the profile %s has no such parameter", errUsage, param, o.profile)
+		}
+	}
+	if c.IsSet("fit") && o.fit == "" {
+		return o, fmt.Errorf("%w: --fit is empty", errUsage)
 	}
 	if c.IsSet("genres") && o.genres == "" {
 		return o, fmt.Errorf("%w: --genres is empty", errUsage)
@@ -128,7 +140,29 @@ func compile(e *env, o snapshotOptions) (*core.Snapshot, error) {
 			return nil, err
 		}
 	}
+	if o.fit != "" {
+		if o.params.Fit, err = readFit(o.fit); err != nil {
+			return nil, err
+		}
+	}
 	return core.Compile(o.profile, cat, o.params)
+}
+
+// readFit takes the aggregates of a file of ratings.
+func readFit(ratings string) (*core.Fit, error) {
+	fsys, name, err := files.Source(ratings)
+	if err != nil {
+		return nil, fmt.Errorf("--fit: %w", err)
+	}
+	fitter := core.NewFitter()
+	if err := catalogue.ReadRatings(fsys, name, fitter.Add); err != nil {
+		return nil, fmt.Errorf("--fit %s: %w", ratings, err)
+	}
+	fit, err := fitter.Fit()
+	if err != nil {
+		return nil, fmt.Errorf("--fit %s: %w", ratings, err)
+	}
+	return fit, nil
 }
 
 func readCatalogue(e *env, movies string) (*core.Catalogue, error) {
@@ -210,7 +244,10 @@ type snapshotAnswer struct {
 	Genres   int                `json:"genres"`
 	Counts   []core.Genre       `json:"genreMovies"`
 	Example  exampleUser        `json:"example"`
-	Shares   map[string]float64 `json:"ratingShares"` // expected, of 1
+	Epoch    uint64             `json:"epoch,omitempty"`   // ratings that all users give, none twice; 0: there is no such
+	LongList int                `json:"longest,omitempty"` // movies that the most active user rates
+	BestRMSE float64            `json:"bestRMSE"`          // that a recommender can reach, in stars
+	Shares   map[string]float64 `json:"ratingShares"`      // expected, of 1
 	State    string             `json:"state"`
 	Bytes    uint64             `json:"bytes,omitempty"`   // of snapshot.db
 	Seconds  float64            `json:"seconds,omitempty"` // taken to make it
@@ -227,6 +264,13 @@ func describeSnapshot(s *core.Snapshot) snapshotAnswer {
 		Snapshot: s.ID(), Recipe: s.Recipe, Users: t.Users(), Movies: len(t.Movies), Unlisted: t.Unlisted(),
 		Genres: len(t.Genres), Counts: t.Genres, Example: exampleUser{1, t.UserWeights(0)}, Shares: map[string]float64{},
 	}
+	if lists := s.Lists(); lists != nil {
+		a.Epoch = lists.Epoch()
+		for u := range t.Users() {
+			a.LongList = max(a.LongList, lists.Length(u))
+		}
+	}
+	a.BestRMSE = s.BestRMSE()
 	for i, p := range s.Shares() {
 		a.Shares[fmt.Sprintf("%.1f", float64(i+1)/2)] = p
 	}
@@ -249,16 +293,27 @@ func (a snapshotAnswer) text() string {
 		stars := fmt.Sprintf("%.1f", float64(i+1)/2)
 		shares = append(shares, fmt.Sprintf("%s:%.2f%%", stars, 100*a.Shares[stars]))
 	}
+	if a.Epoch > 0 {
+		row("epoch", "%d ratings, of which the most active user gives %d; none stands twice", a.Epoch, a.LongList)
+	}
 	row("ratings", "%s", strings.Join(shares, " "))
+	row("best RMSE", "%.4f stars, that a recommender can reach", a.BestRMSE)
 	if a.Bytes > 0 {
 		row("state", "%s, snapshot.db of %s, made in %s", a.State, sizeText(a.Bytes), time.Duration(a.Seconds*1e9).Round(time.Millisecond))
 	}
 	return b.String()
 }
 
+// exampleGenres is how many genres of a user are shown.
+const exampleGenres = 5
+
 func (u exampleUser) String() string {
 	var parts []string
-	for _, w := range u.Weights {
+	for i, w := range u.Weights {
+		if i == exampleGenres {
+			parts = append(parts, fmt.Sprintf("and %d more", len(u.Weights)-i))
+			break
+		}
 		parts = append(parts, fmt.Sprintf("%s %.3f", w.Genre, w.Weight))
 	}
 	return fmt.Sprintf("user %d: %s", u.User, strings.Join(parts, ", "))
@@ -277,8 +332,19 @@ func genreText(genres []core.Genre) string {
 // recipeText returns a recipe in a line.
 func recipeText(r core.Recipe) string {
 	p := r.Params
-	return fmt.Sprintf("profile %s, catalogue %s %.8s, users %d, alpha %v, top-k %d, noise %v, seed %d, format %d",
-		r.Profile, r.Catalogue.Kind, r.Catalogue.SHA256, p.Users, p.Alpha, p.TopK, p.Noise, p.Seed, r.Format)
+	text := fmt.Sprintf("profile %s, catalogue %s %.8s, users %d", r.Profile, r.Catalogue.Kind, r.Catalogue.SHA256, p.Users)
+	for _, has := range []struct {
+		param string
+		value any
+	}{{"alpha", p.Alpha}, {"top-k", p.TopK}, {"noise", p.Noise}} {
+		if core.ProfileHas(r.Profile, has.param) {
+			text += fmt.Sprintf(", %s %v", has.param, has.value)
+		}
+	}
+	if p.Fit != nil {
+		text += ", fitted to other data"
+	}
+	return text + fmt.Sprintf(", seed %d, format %d", p.Seed, r.Format)
 }
 
 // snapshotLine returns the command that makes a snapshot by its recipe.
@@ -294,6 +360,7 @@ func snapshotLine(r core.Recipe) string {
 	add("genres", "'"+strings.Join(p.Genres, ",")+"'", len(p.Genres) > 0)
 	add("max-genres", p.MaxGenres, p.MaxGenres != d.MaxGenres)
 	add("profile", r.Profile, r.Profile != "seed")
+	add("fit", "RATINGS", p.Fit != nil)
 	add("users", p.Users, p.Users != d.Users)
 	add("alpha", p.Alpha, p.Alpha != d.Alpha)
 	add("top-k", p.TopK, p.TopK != d.TopK)

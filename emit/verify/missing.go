@@ -67,7 +67,7 @@ func (m *missingSearch) chunk(from, count uint64) {
 	m.run.Sequence.Fill(events, from)
 	seen := hand{eventSet: m.run.inPlace}
 	for i, e := range events {
-		n, p := from+uint64(i), m.run.homes[e.User-1]
+		n, p := from+uint64(i), m.run.homes.Of(e.User)
 		switch {
 		case seen.has(n):
 			m.close(p)

@@ -179,7 +179,7 @@ func (p *partitionCheck) judge(s *sighting, sameValue bool) {
 	if !sameValue || !isKey(s.record.Key, s.row) {
 		p.find(Altered, s, func() string { return fmt.Sprintf("key %d value %s", s.user, s.row) })
 	}
-	home := l.homes[s.user-1]
+	home := l.homes.Of(s.user)
 	if home != p.extent.Partition {
 		p.takeStray(s, home)
 		return

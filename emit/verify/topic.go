@@ -64,8 +64,8 @@ type TopicReport struct {
 type tracked struct {
 	TopicRun
 	index   int
-	end     uint64    // the first event that its schedule has no time for
-	homes   []int32   // the partition of each user, from userId 1 on
+	end     uint64 // the first event that its schedule has no time for
+	homes   *core.Partitions
 	inPlace *eventSet // events that stand in their partition
 	astray  *eventSet // events that stand in another one
 }
@@ -107,9 +107,7 @@ func newTopicCheck(topic string, o TopicOptions) *topicCheck {
 		t := &tracked{TopicRun: r, index: i, inPlace: newEventSet(), astray: newEventSet()}
 		if r.Sequence != nil {
 			t.end = r.Sequence.Schedule.End()
-			for user := range r.Sequence.Snapshot.Tables().Users() {
-				t.homes = append(t.homes, int32(core.Partition(uint32(user+1), r.Cursor.Partitions)))
-			}
+			t.homes = core.NewPartitions(r.Sequence.Snapshot, r.Cursor.Partitions)
 		}
 		c.runs = append(c.runs, t)
 		c.addOwners(t)

@@ -143,7 +143,7 @@ func (p *partitionCheck) judgeUnknown() {
 // is missing.
 func (p *partitionCheck) nextMissing(l *lane, n uint64) (missing uint64, ok bool) {
 	for ; n < l.Cursor.Next; n++ {
-		if l.homes[l.Sequence.Event(n).User-1] == p.extent.Partition {
+		if l.homes.Of(l.Sequence.Event(n).User) == p.extent.Partition {
 			return n, !l.seen.has(n)
 		}
 	}
