@@ -31,7 +31,7 @@ func newApp(e *env) *cli.App {
 		DisableSliceFlagSeparator: true,
 		Commands: []*cli.Command{
 			snapshotCommand(e), streamCommand(e), dumpCommand(e), checkCommand(e), verifyCommand(e),
-			diffCommand(e), eventCommand(e), inspectCommand(e), repairCommand(e), exportCommand(e),
+			diffCommand(e), eventCommand(e), inspectCommand(e), repairCommand(e), reportCommand(e), exportCommand(e),
 		},
 	}
 	app.Action = func(c *cli.Context) error { return unknownCommand(app, c) }

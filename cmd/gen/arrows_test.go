@@ -34,6 +34,8 @@ var arrows = []arrow{
 		never: []string{"github.com/twmb/franz-go"}, why: "franz-go is emit/kafka's and emit/verify's, and a yardstick's",
 	},
 	{path: []string{"gen"}, except: []string{"gen/emit/files"}, never: []string{"github.com/colinmarc/hdfs"}, why: "hdfs is emit/files'"},
+	{path: []string{"gen"}, except: []string{"gen/cmd/gen/report"}, never: []string{"gonum.org/v1"}, why: "gonum is the report's"},
+	{path: []string{"gen/cmd/gen/report"}, never: []string{"gen/emit", "gen/store"}, why: "the report measures events, wherever they are from"},
 }
 
 // forbidden returns why a package may not import another, or "".
@@ -119,6 +121,10 @@ func TestArrowsRefuse(t *testing.T) {
 		{"gen/emit/files", "github.com/colinmarc/hdfs/v2", false},
 		{"gen/emit/catalogue", "github.com/colinmarc/hdfs/v2", true},
 		{"gen/cmd/gen", "github.com/colinmarc/hdfs/v2", true},
+		{"gen/cmd/gen/report", "gonum.org/v1/plot/vg", false},
+		{"gen/cmd/gen", "gonum.org/v1/plot", true},
+		{"gen/core", "gonum.org/v1/gonum/mathext", true},
+		{"gen/cmd/gen/report", "gen/emit/files", true},
 	} {
 		if got := forbidden(c.pkg, c.imported) != ""; got != c.refused {
 			t.Errorf("forbidden(%s, %s) = %v, want %v", c.pkg, c.imported, got, c.refused)

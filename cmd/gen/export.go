@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -129,12 +128,8 @@ func runExport(c *cli.Context, e *env, columnsOf func(*core.Snapshot) ([]table.C
 			return err
 		}
 	} else {
-		fsys, path, err := files.Source(to)
-		if err != nil {
-			return fmt.Errorf("--to: %w", err)
-		}
-		if info, err := fs.Stat(fsys, path); err == nil && info.IsDir() {
-			return fmt.Errorf("%w: --to %s is a directory: a file is wanted", errUsage, to)
+		if err := refuseDirectory(to); err != nil {
+			return err
 		}
 		if err := files.WriteFile(to, write); err != nil {
 			return err

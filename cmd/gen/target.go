@@ -276,7 +276,7 @@ func runJob(ctx context.Context, e *env, o deliverOptions, job *files.Job) error
 		return saveErr
 	}
 	if err == nil || isStop(err) {
-		report(e, job, d.record, result, e.now().Sub(begin), o.watch.measured())
+		summarize(e, job, d.record, result, e.now().Sub(begin), o.watch.measured())
 	}
 	return dirTrouble(err, job, result)
 }
@@ -342,7 +342,7 @@ func openRun(e *env, state *store.State, r core.Run) (*store.RunFile, error) {
 	return file, err
 }
 
-func report(e *env, job *files.Job, r core.Run, result files.Result, took time.Duration, m *measured) {
+func summarize(e *env, job *files.Job, r core.Run, result files.Result, took time.Duration, m *measured) {
 	sum := summary{
 		Kind: "summary", Run: r.Name, Target: r.Target, Snapshot: r.Snapshot, Seed: r.Seed, From: r.From, Next: result.Next,
 		Events: job.Events.Load(), Resumed: result.Resumed, Done: r.Done, Seconds: took.Seconds(), measured: m,
