@@ -17,7 +17,7 @@ func dumpCommand(e *env) *cli.Command {
 			"  gen dump --count 20000000 --to ratings --format parquet\n" +
 			"  gen dump --count 20000000 --to hdfs://namenode:8020/data/ratings --format parquet",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("1000000"), copiesFlags(), []cli.Flag{
-			dryRunFlag(), fromFlag("first `EVENT`"), countFlag("`N` events"), workersFlag(),
+			dryRunFlag(), fromFlag("first `EVENT`"), countFlag("`N` events"), epochsFlag(), workersFlag(),
 		}),
 		Action: func(c *cli.Context) error {
 			o, err := parseDump(c, e)

@@ -77,6 +77,10 @@ func countFlag(usage string) cli.Flag {
 	return &cli.StringFlag{Name: "count", Usage: usage, Category: catSequence}
 }
 
+func epochsFlag() cli.Flag {
+	return &cli.StringFlag{Name: "epochs", Usage: "with the profile movielens: as many events as `N` times all users' lists hold, so that nobody rates a movie twice within an epoch", Category: catSequence}
+}
+
 func fromFlag(usage string) cli.Flag {
 	return &cli.StringFlag{Name: "from", Value: "0", Usage: usage, Category: catSequence}
 }

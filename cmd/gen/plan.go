@@ -21,7 +21,8 @@ type planAnswer struct {
 	Next     uint64       `json:"next"` // behind the last event
 	Events   uint64       `json:"events"`
 	Endless  bool         `json:"endless"` // the run has no end: this is its first day
-	First    int64        `json:"first"`   // epoch ms
+	Epochs   string       `json:"epochs,omitempty"`
+	First    int64        `json:"first"` // epoch ms
 	Last     int64        `json:"last"`
 	Bytes    uint64       `json:"bytes"`   // about, from the first rows
 	Seconds  float64      `json:"seconds"` // that playing them takes; 0 as fast as possible
@@ -63,7 +64,7 @@ func dryRun(e *env, o deliverOptions, limit time.Duration, asJSON bool) error {
 		return err
 	}
 	a := plan(schedule, o.from, end, o.speed)
-	a.Endless = endless
+	a.Endless, a.Epochs = endless, epochText(snapshot)
 	a.Bytes, err = bytesOf(&core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, o.format, o.from, end)
 	if err != nil {
 		return err
@@ -131,6 +132,9 @@ func (a planAnswer) text() string {
 	fmt.Fprintf(&b, "events %d to %d: %d events, about %s\n", a.From, a.Next-1, a.Events, sizeText(a.Bytes))
 	if a.Endless {
 		row("endless", "the run has no end; this is its first day")
+	}
+	if a.Epochs != "" {
+		row("epochs", "%s", a.Epochs)
 	}
 	for _, line := range a.Schedule {
 		row("schedule", "%s", line)

@@ -30,7 +30,7 @@ func streamCommand(e *env) *cli.Command {
 			"--http 127.0.0.1:9464 shows the run while it goes on: a page at /, Prometheus\n" +
 			"metrics at /metrics.",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), copiesFlags(), []cli.Flag{
-			dryRunFlag(), fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"),
+			dryRunFlag(), fromFlag("first `EVENT`, on standard output"), countFlag("stop after `N` events: in a directory the run's total"), epochsFlag(),
 			httpFlag(),
 		}, paceFlags()),
 		Action: func(c *cli.Context) error {
