@@ -66,6 +66,19 @@
 // -3*2^21 and at most 3*2^21; bias, quality, factors and c0 to c4 are signed and
 // part of the snapshot.
 //
+// With sessions step 3 is another one; P(s; i, j, k) of y stands for step 3 of y
+// with s for T and the keys of the key (seed, 9) and the counters (i, 0, j, k) and
+// (i, 1, j, k); S(0) to S(7) are the seats of the snapshot:
+//
+//	c = x mod 8; q = floor(x / 8); L = the number of those below T that are c modulo 8
+//	s = min(S(c), L); row = floor(q / s); R = ceil(L / s); z = L - (R - 1)*s
+//	seat = P(z if row is R - 1, else s; e, c, row) of (q mod s)
+//	y = the number of those below T that are less than c modulo 8
+//	    + seat*(R - 1) + min(seat, z) + row + hi(w, T), modulo T, where w is the
+//	    first word of the key (seed, 8) and the counter (e, 2, 0, 0)
+//	x = F + P(m; e, u, 2^32) of (y - F), where entry y is in the list of the user of
+//	    index u, whose m entries begin at F
+//
 // # Rows and keys
 //
 // The row of an event is {"userId":u,"movieId":m,"rating":r,"timestamp":t}

@@ -52,7 +52,8 @@ type ListTables struct {
 	ofBias, ofQuality, ofAffinity, ofTaste, constant int64
 	Rows                                             [listRows]Chances
 	starts                                           []uint64 // of a user's list; one more than users
-	entries                                          []entry  // the lists one after the other, each in order of movie
+	seats                                            seats
+	entries                                          []entry // the lists one after the other, each in order of movie
 }
 
 // entry is an index in Movies and, in the lower rowBits, a row.
@@ -159,12 +160,15 @@ type shuffle struct {
 	permutation
 	epoch, seed uint64
 	before      uint32 // the largest userId of the cohort before
+	offset      uint64 // of sessions: the entry that they begin at
 }
 
 func (m *listModel) shuffle(seed, epoch uint64) shuffle {
 	users := uint64(m.t.Users())
 	cohort := epoch % (MaxID / users)
-	return shuffle{newPermutation(m.t.Epoch(), seed, LaneOrder, epoch), epoch, seed, uint32(cohort * users)}
+	size := m.t.Epoch()
+	w := Philox(seed, LaneOrder, [4]uint64{epoch, sessionOffset, 0, 0})
+	return shuffle{newPermutation(size, seed, LaneOrder, epoch, 0, 0), epoch, seed, uint32(cohort * users), below(w[0], size)}
 }
 
 func (m *listModel) fill(dst []Event, seed, n uint64) {
@@ -197,7 +201,11 @@ func (m *listModel) draw(dst []Event, order *shuffle, ns []uint64) {
 		if n-order.epoch*size >= size {
 			*order = m.shuffle(order.seed, n/size)
 		}
-		at[i] = order.at(n - order.epoch*size)
+		if at[i] = n - order.epoch*size; m.t.seats != nil {
+			at[i] = m.t.seats.at(m, order, at[i])
+		} else {
+			at[i] = order.at(at[i])
+		}
 		dst[i].User = order.before
 		_, _, _, bits[i] = philox(order.seed, uint64(LaneEvent), n, 0, 0, 0)
 	}

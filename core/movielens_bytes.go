@@ -9,7 +9,8 @@ import (
 // give half stars (uint8), bias and factors (int16); of each movie quality and
 // factors (int16); what the score is of (5 of int64); the rows (uint32); of each
 // user the length of the list and, of each movie, the difference of its index to
-// the one before, less one; the first's is its index (unsigned varints).
+// the one before, less one; the first's is its index (unsigned varints); then, when there are
+// sessions, the seats of each class (uint32).
 func (m *listModel) appendBody(b []byte) []byte {
 	t, le := m.t, binary.LittleEndian
 	b = t.append(b)
@@ -37,7 +38,7 @@ func (m *listModel) appendBody(b []byte) []byte {
 			next = e.movie() + 1
 		}
 	}
-	return b
+	return t.seats.append(b)
 }
 
 func appendFactors(b []byte, f [factors]int16) []byte {
@@ -72,8 +73,11 @@ func decodeMovielens(body []byte) (model, error) {
 	if err := t.decodeLists(&r); err != nil {
 		return nil, err
 	}
+	if t.seats, err = decodeSeats(&r); err != nil {
+		return nil, err
+	}
 	t.setRows()
-	return newListModel(t), r.end()
+	return newListModel(t), nil
 }
 
 // decodeLists sets starts and entries, without rows.

@@ -74,6 +74,9 @@ func compileMovielens(cat *Catalogue, p Params) (model, error) {
 	t.standardise()
 	t.setRows()
 	t.cutRows(fit)
+	if p.Sessions > 0 {
+		t.seats = sessionSeats(p.Sessions)
+	}
 	return newListModel(t), nil
 }
 

@@ -19,7 +19,7 @@ func testLists(tb testing.TB, users int) *Sequence {
 
 func TestPermutationIsABijection(t *testing.T) {
 	for _, size := range []uint64{1, 2, 3, 4, 5, 7, 20, 99, 100, 101, 1000, 65537, 1 << 20} {
-		p := newPermutation(size, 42, LaneOrder, 3)
+		p := newPermutation(size, 42, LaneOrder, 3, 0, 0)
 		seen := make([]bool, size)
 		fixed := 0
 		for x := range size {
@@ -42,7 +42,7 @@ func TestPermutationIsABijection(t *testing.T) {
 		if a*b < size || (a-1)*(a-1) >= size || a*(b-1) >= size {
 			t.Fatalf("sides(%d) = %d, %d", size, a, b)
 		}
-		p := newPermutation(size, 1, LaneOrder, 0)
+		p := newPermutation(size, 1, LaneOrder, 0, 0, 0)
 		if at := p.at(rapid.Uint64Range(0, size-1).Draw(t, "x")); at >= size {
 			t.Fatalf("out of range: %d of %d", at, size)
 		}
@@ -50,7 +50,14 @@ func TestPermutationIsABijection(t *testing.T) {
 }
 
 func TestAnEpochIsAllListsOnce(t *testing.T) {
-	seq := testLists(t, 300)
+	eachProfile(t, func(t *testing.T, seq *Sequence) {
+		if seq.Snapshot.Lists() != nil {
+			testEpochs(t, seq)
+		}
+	})
+}
+
+func testEpochs(t *testing.T, seq *Sequence) {
 	lists := seq.Snapshot.Lists()
 	size := lists.Epoch()
 	dst := make([]Event, size)
@@ -77,6 +84,37 @@ func mapsEqual(a, b map[[2]uint32]int) bool {
 		}
 	}
 	return len(a) == len(b)
+}
+
+// TestSessionsHaveTheGapsOfMovieLens plays an epoch at the rate that the sessions
+// are for. Without sessions the gaps are hours.
+func TestSessionsHaveTheGapsOfMovieLens(t *testing.T) {
+	quartiles := func(rate float64) [3]float64 {
+		p := testParams()
+		p.Users, p.Sessions = 20_000, rate
+		seq := &Sequence{testProfile(t, "movielens", p), 42, ConstantSchedule(0, Rate{20, 1})}
+		dst := make([]Event, seq.Snapshot.Lists().Epoch())
+		seq.Fill(dst, 0)
+		last, gaps := map[uint32]int64{}, []float64{}
+		for _, e := range dst {
+			if before, ok := last[e.User]; ok {
+				gaps = append(gaps, float64(e.Time-before)/1000)
+			}
+			last[e.User] = e.Time
+		}
+		slices.Sort(gaps)
+		n := len(gaps)
+		return [3]float64{gaps[n/4], gaps[n/2], gaps[3*n/4]}
+	}
+	got := quartiles(20)
+	for i, want := range [3]float64{3, 11, 34} {
+		if got[i] < 0.75*want || got[i] > 1.25*want {
+			t.Errorf("quartile %d of the gaps is %.1f s, want %v", i+1, got[i], want)
+		}
+	}
+	if got := quartiles(0); got[0] < 60 {
+		t.Errorf("without sessions the first quartile of the gaps is %.1f s", got[0])
+	}
 }
 
 func TestUserIDsBeginAgainBeforeTheyOverflow(t *testing.T) {
@@ -293,6 +331,19 @@ func TestFitRefusesTooLittle(t *testing.T) {
 
 func BenchmarkFillLists(b *testing.B) {
 	seq := testLists(b, 10_000)
+	dst := make([]Event, 8192)
+	var n uint64
+	for b.Loop() {
+		seq.Fill(dst, n)
+		n += uint64(len(dst))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+}
+
+func BenchmarkFillSessions(b *testing.B) {
+	p := testParams()
+	p.Users, p.Sessions = 10_000, 50
+	seq := &Sequence{testProfile(b, "movielens", p), 42, ConstantSchedule(0, Rate{50, 1})}
 	dst := make([]Event, 8192)
 	var n uint64
 	for b.Loop() {

@@ -23,6 +23,9 @@ type Params struct {
 	Genres    []string `json:"genres"`        // genres to draw from; none: all of the catalogue
 	MaxGenres int      `json:"maxGenres"`     // the most frequent that stay, 1 to MaxGenres
 	Fit       *Fit     `json:"fit,omitempty"` // real data that the profile movielens is to resemble; none: MovieLens-20M
+	// Sessions, when above 0, has a user's ratings follow each other as in
+	// MovieLens when the events are played at this rate, in events per second.
+	Sessions float64 `json:"sessions,omitempty"`
 }
 
 // DefaultParams are those of the mission's platform.
@@ -41,6 +44,7 @@ func (p Params) Validate() error {
 		{p.Alpha >= 0.001 && p.Alpha <= 1000, "alpha", "0.001 to 1000", p.Alpha},
 		{p.TopK >= 1 && p.TopK <= MaxGenres, "top-k", fmt.Sprint("1 to ", MaxGenres), p.TopK},
 		{p.Noise >= 0 && p.Noise <= 10, "noise", "0 to 10", p.Noise},
+		{p.Sessions >= 0 && p.Sessions <= 1e6, "sessions", "0 to 1000000", p.Sessions},
 		{p.MaxGenres >= 1 && p.MaxGenres <= MaxGenres, "max-genres", fmt.Sprint("1 to ", MaxGenres), p.MaxGenres},
 	} {
 		if !c.ok {
@@ -55,7 +59,7 @@ func (p Params) Validate() error {
 func (p Params) only(profileName string) error {
 	d := DefaultParams()
 	for name, differs := range map[string]bool{
-		"alpha": p.Alpha != d.Alpha, "top-k": p.TopK != d.TopK, "noise": p.Noise != d.Noise, "fit": p.Fit != nil,
+		"alpha": p.Alpha != d.Alpha, "top-k": p.TopK != d.TopK, "noise": p.Noise != d.Noise, "fit": p.Fit != nil, "sessions": p.Sessions != 0,
 	} {
 		if differs && !ProfileHas(profileName, name) {
 			return fmt.Errorf("%w: the profile %s has no parameter %s", ErrParams, profileName, name)

@@ -12,12 +12,12 @@ type permutation struct {
 
 const permutationRounds = 8
 
-// newPermutation returns the permutation of a seed, a lane and a number.
-func newPermutation(size, seed uint64, lane Lane, number uint64) permutation {
+// newPermutation returns the permutation of a seed, a lane and three numbers.
+func newPermutation(size, seed uint64, lane Lane, x, y, z uint64) permutation {
 	p := permutation{size: size}
 	p.a, p.b = sides(size)
 	for i := 0; i < permutationRounds; i += 4 {
-		w := Philox(seed, lane, [4]uint64{number, uint64(i / 4), 0, 0})
+		w := Philox(seed, lane, [4]uint64{x, uint64(i / 4), y, z})
 		copy(p.keys[i:], w[:])
 	}
 	return p

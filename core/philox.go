@@ -17,6 +17,7 @@ const (
 	LaneMovie      Lane = 6 // what a movie is like, movielens: counter (movieId, trait, attempt, 0)
 	LaneList       Lane = 7 // the movies that a user rates: counter (user, draw, method, 0)
 	LaneOrder      Lane = 8 // the order of an epoch: counter (epoch, index, 0, 0)
+	LaneSession    Lane = 9 // sessions: counter (epoch, index, class, row), (epoch, index, user, 2^32)
 )
 
 // Multipliers and key increments of Philox4x64 (Salmon, Moraes, Dror, Shaw:

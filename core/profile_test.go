@@ -12,11 +12,16 @@ import (
 
 func eachProfile(t *testing.T, test func(t *testing.T, seq *Sequence)) {
 	for _, name := range Profiles() {
-		t.Run(name, func(t *testing.T) {
-			p := testParams()
-			p.Users = 300
+		p := testParams()
+		p.Users = 300
+		run := func(t *testing.T) {
 			test(t, &Sequence{testProfile(t, name, p), 42, ConstantSchedule(1735689600000, Rate{50, 1})})
-		})
+		}
+		t.Run(name, run)
+		if ProfileHas(name, "sessions") {
+			p.Sessions = 50
+			t.Run(name+" with sessions", run)
+		}
 	}
 }
 

@@ -42,14 +42,14 @@ type profile struct {
 var profiles = map[string]profile{
 	"seed":      {compileSeed, decodeGenreModel, []string{"alpha", "top-k", "noise"}},
 	"document":  {compileDocument, decodeGenreModel, nil},
-	"movielens": {compileMovielens, decodeMovielens, []string{"alpha", "fit"}},
+	"movielens": {compileMovielens, decodeMovielens, []string{"alpha", "fit", "sessions"}},
 }
 
 // Profiles returns the names of the profiles in alphabetical order.
 func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
 
 // ProfileHas tells whether a profile has one of the parameters alpha, top-k,
-// noise and fit. Every profile has the others.
+// noise, fit and sessions. Every profile has the others.
 func ProfileHas(profileName, param string) bool {
 	return slices.Contains(profiles[profileName].params, param)
 }

@@ -43,6 +43,7 @@ func snapshotCommand(e *env) *cli.Command {
 			&cli.Float64Flag{Name: "noise", Value: d.Noise, Usage: "standard deviation `SD` of a rating's noise, in stars", Category: catSequence},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Base: 10, Usage: "`SEED` of the population", Category: catSequence},
 			&cli.StringFlag{Name: "fit", Usage: "with the profile movielens: resemble the ratings of `FILE` (userId,movieId,rating,...) instead of MovieLens-20M; none of its rows are kept", Category: catSequence},
+			&cli.Float64Flag{Name: "sessions", Usage: "with the profile movielens: a user's ratings follow each other in sessions, with the gaps of MovieLens when they are played at `RATE` events a second", Category: catSequence, DefaultText: "none"},
 			&cli.BoolFlag{Name: "force", Usage: "replace a snapshot that an unfinished run uses", Category: catRun, DisableDefaultText: true},
 		}),
 		Action: func(c *cli.Context) error {
@@ -80,7 +81,7 @@ func parseSnapshot(c *cli.Context) (snapshotOptions, error) {
 		profile: c.String("profile"), fit: c.String("fit"), force: c.Bool("force"), json: c.Bool("json"),
 		params: core.Params{
 			Seed: c.Uint64("seed"), Users: c.Int("users"), Alpha: c.Float64("alpha"), TopK: c.Int("top-k"),
-			Noise: c.Float64("noise"), MaxGenres: c.Int("max-genres"),
+			Noise: c.Float64("noise"), MaxGenres: c.Int("max-genres"), Sessions: c.Float64("sessions"),
 		},
 	}
 	if !slices.Contains(core.Profiles(), o.profile) {
@@ -89,7 +90,7 @@ func parseSnapshot(c *cli.Context) (snapshotOptions, error) {
 	if o.state == "" {
 		return o, fmt.Errorf("%w: --state is empty", errUsage)
 	}
-	for _, param := range []string{"alpha", "top-k", "noise", "fit"} {
+	for _, param := range []string{"alpha", "top-k", "noise", "fit", "sessions"} {
 		if c.IsSet(param) && !core.ProfileHas(o.profile, param) {
 			return o, fmt.Errorf("%w: --%s: the profile %s has no such parameter", errUsage, param, o.profile)
 		}
@@ -341,6 +342,9 @@ func recipeText(r core.Recipe) string {
 			text += fmt.Sprintf(", %s %v", has.param, has.value)
 		}
 	}
+	if p.Sessions > 0 {
+		text += fmt.Sprintf(", sessions %v", p.Sessions)
+	}
 	if p.Fit != nil {
 		text += ", fitted to other data"
 	}
@@ -365,6 +369,7 @@ func snapshotLine(r core.Recipe) string {
 	add("alpha", p.Alpha, p.Alpha != d.Alpha)
 	add("top-k", p.TopK, p.TopK != d.TopK)
 	add("noise", p.Noise, p.Noise != d.Noise)
+	add("sessions", p.Sessions, p.Sessions > 0)
 	add("seed", p.Seed, p.Seed != d.Seed)
 	return line
 }
