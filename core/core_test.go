@@ -201,7 +201,10 @@ func BenchmarkPhilox(b *testing.B) {
 }
 
 func BenchmarkFill(b *testing.B) {
-	s := testSnapshot(b, DefaultParams())
+	benchmarkFill(b, testSnapshot(b, DefaultParams()))
+}
+
+func benchmarkFill(b *testing.B, s *Snapshot) {
 	seq := Sequence{s, 42, ConstantSchedule(1735689600000, Rate{50, 1})}
 	dst := make([]Event, 8192)
 	var n uint64

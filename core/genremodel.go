@@ -67,6 +67,9 @@ func decodeGenreModel(body []byte) (model, error) {
 }
 
 func (m *genreModel) tables() *Tables { return &m.t.Tables }
+func (m *genreModel) rows() ([]Chances, []float64) {
+	return m.t.Below[:], m.levels()[:]
+}
 func (m *genreModel) appendBody(b []byte) []byte {
 	return appendChances(m.t.append(b), m.t.Below[:])
 }
@@ -211,25 +214,6 @@ func (m *genreModel) levels() *[WeightSum + 1]float64 {
 		}
 	}
 	return &levels
-}
-
-func (m *genreModel) shares() (shares [10]float64) {
-	for level, p := range m.levels() {
-		for r := range shares {
-			shares[r] += p * m.t.Below[level].of(uint8(r+1))
-		}
-	}
-	return shares
-}
-
-func (m *genreModel) noise() float64 {
-	sum := 0.0
-	for level, p := range m.levels() {
-		if _, variance := m.t.Below[level].moments(); p > 0 {
-			sum += p * variance
-		}
-	}
-	return sum
 }
 
 func (m *genreModel) truth(user, movie int) (mean, variance float64) {

@@ -236,35 +236,16 @@ func (m *listModel) explain(seed, n uint64) Explanation {
 	}
 }
 
-// rowShares returns the share of each row in the events.
-func (m *listModel) rowShares() *[listRows]float64 {
+func (m *listModel) rows() ([]Chances, []float64) {
 	var counts [listRows]uint64
 	for _, e := range m.t.entries {
 		counts[e.row()]++
 	}
-	var shares [listRows]float64
+	shares := make([]float64, listRows)
 	for row, n := range counts {
 		shares[row] = float64(n) / float64(m.t.Epoch())
 	}
-	return &shares
-}
-
-func (m *listModel) shares() (shares [10]float64) {
-	for row, p := range m.rowShares() {
-		for r := range shares {
-			shares[r] += p * m.t.Rows[row].of(uint8(r+1))
-		}
-	}
-	return shares
-}
-
-func (m *listModel) noise() float64 {
-	sum := 0.0
-	for row, p := range m.rowShares() {
-		_, variance := m.t.Rows[row].moments()
-		sum += p * variance
-	}
-	return sum
+	return m.t.Rows[:], shares
 }
 
 func (m *listModel) truth(user, movie int) (mean, variance float64) {

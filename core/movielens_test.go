@@ -330,25 +330,11 @@ func TestFitRefusesTooLittle(t *testing.T) {
 }
 
 func BenchmarkFillLists(b *testing.B) {
-	seq := testLists(b, 10_000)
-	dst := make([]Event, 8192)
-	var n uint64
-	for b.Loop() {
-		seq.Fill(dst, n)
-		n += uint64(len(dst))
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+	benchmarkFill(b, testLists(b, 10_000).Snapshot)
 }
 
 func BenchmarkFillSessions(b *testing.B) {
 	p := testParams()
 	p.Users, p.Sessions = 10_000, 50
-	seq := &Sequence{testProfile(b, "movielens", p), 42, ConstantSchedule(0, Rate{50, 1})}
-	dst := make([]Event, 8192)
-	var n uint64
-	for b.Loop() {
-		seq.Fill(dst, n)
-		n += uint64(len(dst))
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
+	benchmarkFill(b, testProfile(b, "movielens", p))
 }

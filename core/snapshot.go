@@ -26,9 +26,8 @@ type model interface {
 	explain(seed, n uint64) Explanation
 	appendBody(b []byte) []byte // the tables, canonically: equal models, equal bytes
 	tables() *Tables
-	shares() [10]float64
+	rows() (rows []Chances, shares []float64)       // the ratings' distributions, and of how many of the events each is
 	truth(user, movie int) (mean, variance float64) // of the rating in stars, by indices
-	noise() float64                                 // mean of this variance over the events
 }
 
 // profile compiles a catalogue into a model and reads one back.
@@ -176,7 +175,15 @@ func (s *Snapshot) Affinities() *GenreTables {
 
 // Shares returns the exact probability of each rating 0.5, 1.0, ..., 5.0 for
 // an event of the snapshot. It costs about 50 ms for 10,000 users.
-func (s *Snapshot) Shares() [10]float64 { return s.model.shares() }
+func (s *Snapshot) Shares() (shares [10]float64) {
+	rows, weights := s.model.rows()
+	for i, p := range weights {
+		for r := range shares {
+			shares[r] += p * rows[i].of(uint8(r+1))
+		}
+	}
+	return shares
+}
 
 // Truth returns the mean and the variance of the rating in stars that a user
 // gives a movie, by their IDs. It returns ErrParams when there is no such user
@@ -197,7 +204,15 @@ func (s *Snapshot) Truth(user, movie uint32) (mean, variance float64, err error)
 // BestRMSE returns the root of the mean squared error, in stars, that is left
 // when the mean of every event's rating is known: no recommender can do better
 // in the long run.
-func (s *Snapshot) BestRMSE() float64 { return math.Sqrt(s.model.noise()) }
+func (s *Snapshot) BestRMSE() float64 {
+	rows, weights := s.model.rows()
+	sum := 0.0
+	for i, p := range weights {
+		_, variance := rows[i].moments()
+		sum += p * variance
+	}
+	return math.Sqrt(sum)
+}
 
 // Explanation is how an event came about.
 type Explanation struct {
