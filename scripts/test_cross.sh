@@ -102,7 +102,9 @@ if ! qemu=$(find_qemu); then
 fi
 builds+=(arm64)
 
+"$work/gen-amd64-v1" dump --state "$work/ratings" --count 200000 --format csv --quiet >"$work/ratings.csv"
 for build in "${builds[@]}"; do
+	check snapshot-fit-2000 "$build" snapshot "$build" --profile movielens --fit "$work/ratings.csv" --users 2000
 	for users in 10000 138493; do
 		check "snapshot-$users" "$build" snapshot "$build" --users "$users"
 	done
