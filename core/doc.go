@@ -117,7 +117,8 @@
 //
 // # Compiling the profile document
 //
-// The weights are those of seed with an alpha for each genre and K = 3. Below[a][j]
+// The weights are those of seed with K = 3 and an alpha for each genre, such that
+// the genres that the document names are preferred as often as it says. Below[a][j]
 // is 2^31 * Phi((cut(j) - 2.7 - a/2048) / 1.1), where cut(j) is such that, over the
 // events, the shares of the ratings are those that the document prints.
 //

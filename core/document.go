@@ -1,18 +1,19 @@
 package core
 
-import "fmt"
-
-// What the platform's document prints of its own data: the shares of the
-// ratings 0.5, 1.0, ..., 5.0, and a Dirichlet alpha for each genre such that the
-// shares of the users with the genre among their top 3 are the printed ones
-// (Drama 32.5%, Comedy 28.8%, Action 21.3%, Thriller 15.7%, Romance 11.8%) when
-// there are 15 other genres.
-var (
-	documentShares = [10]float64{.02, .05, .08, .12, .15, .18, .16, .13, .08, .03}
-	documentAlpha  = map[string]float64{"Drama": .928, "Comedy": .851, "Action": .660, "Thriller": .526, "Romance": .416}
+import (
+	"fmt"
+	"slices"
 )
 
-const documentOtherAlpha = .441
+// What the platform's document prints of its own data: the shares of the
+// ratings 0.5, 1.0, ..., 5.0, and of the users with a genre among their top 3.
+var (
+	documentShares = [10]float64{.02, .05, .08, .12, .15, .18, .16, .13, .08, .03}
+	documentGenres = map[string]float64{"Drama": .3245, "Comedy": .2876, "Action": .2134, "Thriller": .1567, "Romance": .1178}
+)
+
+// documentAlpha is the Dirichlet alpha of a genre that the document does not name.
+const documentAlpha = .441
 
 // compileDocument is the profile "document": both tables that the platform's
 // document prints, which its formulas do not give.
@@ -28,21 +29,39 @@ func compileDocument(cat *Catalogue, p Params) (model, error) {
 	if p.TopK > len(genres) {
 		return nil, fmt.Errorf("%w: the profile document takes a user's top %d genres, but there are %d to draw from", ErrParams, p.TopK, len(genres))
 	}
-	alpha := make([]float64, len(genres))
-	for i, g := range genres {
-		alpha[i] = documentOtherAlpha
-		if a, ok := documentAlpha[g.Name]; ok {
-			alpha[i] = a
-		}
-	}
 	t := &GenreTables{Tables: Tables{Genres: genres, TopK: p.TopK, Movies: movieMasks(cat, genres)}}
-	t.Weights = drawWeights(p.Seed, p.Users, alpha, p.TopK)
+	t.Weights = drawWeights(p.Seed, p.Users, documentAlphas(genres, p), p.TopK)
 	means := make([]float64, len(t.Below))
 	for level := range means {
 		means[level] = 2.7 + float64(0.5*(float64(level)/WeightSum))
 	}
 	cutToShares(t.Below[:], newGenreModel(t).levels()[:], means, 1.1, documentShares)
 	return newGenreModel(t), nil
+}
+
+// documentAlphas returns the alpha of each genre: those that the document names
+// get ones by which they are among the top genres of as many of the first 100,000
+// users as it says. The users are the same at each round: what is left is less
+// than what users drawn independently would differ by.
+func documentAlphas(genres []Genre, p Params) []float64 {
+	const rounds, most = 8, 100_000
+	alpha := slices.Repeat([]float64{documentAlpha}, len(genres))
+	users := min(p.Users, most)
+	for range rounds {
+		tops := make([]float64, len(genres))
+		for _, w := range drawWeights(p.Seed, users, alpha, p.TopK) {
+			tops[w.Genre]++
+		}
+		for i, g := range genres {
+			want, named := documentGenres[g.Name]
+			if !named {
+				continue
+			}
+			more := float64(want*float64(users)) / max(tops[i], 1)
+			alpha[i] = min(max(float64(alpha[i]*min(max(more, 0.5), 2)), 0.01), 10)
+		}
+	}
+	return alpha
 }
 
 // cutToShares sets the rows to the thresholds of a normal variable of a row's
