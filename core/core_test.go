@@ -97,6 +97,56 @@ func TestMurmur2KnownAnswers(t *testing.T) {
 	}
 }
 
+func TestParseShard(t *testing.T) {
+	for text, want := range map[string]Shard{"0/1": {0, 1}, "2/3": {2, 3}, "0-of-3": {0, 3}} {
+		got, err := ParseShard(text)
+		if err != nil || got != want {
+			t.Errorf("ParseShard(%q) = %v, %v, want %v", text, got, err, want)
+		}
+		if again, err := ParseShard(got.String()); err != nil || again != got {
+			t.Errorf("ParseShard(%q) = %v, %v, want %v", got, again, err, got)
+		}
+	}
+	for _, text := range []string{"", "1", "/", "3/3", "4/3", "-1/3", "0/0", "a/3", "0/99999", "0/3/1", "+0/3", " 0/3"} {
+		if got, err := ParseShard(text); !errors.Is(err, ErrShard) {
+			t.Errorf("ParseShard(%q) = %v, %v, want ErrShard", text, got, err)
+		}
+	}
+	if got := (Shard{}).String(); got != "0-of-1" {
+		t.Errorf("the zero shard is %s, want 0-of-1", got)
+	}
+}
+
+// Every partition, and everything in a range, is exactly one shard's.
+func TestShardsAreDisjoint(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.IntRange(1, 50).Draw(t, "s")
+		n := rapid.Uint64Range(0, 200).Draw(t, "n")
+		next, owners := uint64(0), make([]int, 100)
+		for i := range s {
+			shard := Shard{i, s}
+			from, to := shard.Range(n)
+			if from != next || to < from || to-from > n/uint64(s)+1 {
+				t.Fatalf("%v of %d is %d to %d, want it from %d on", shard, n, from, to, next)
+			}
+			next = to
+			for p := range owners {
+				if shard.Owns(p) {
+					owners[p]++
+				}
+			}
+		}
+		for p, k := range owners {
+			if k != 1 {
+				t.Fatalf("%d shards of %d own partition %d", k, s, p)
+			}
+		}
+		if next != n {
+			t.Fatalf("the shards end at %d of %d", next, n)
+		}
+	})
+}
+
 func TestEventBounds(t *testing.T) {
 	cat := testCatalogue(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -236,6 +286,23 @@ func BenchmarkPick(b *testing.B) {
 				run()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ns)), "ns/event")
+		})
+	}
+}
+
+// What a shard pays for an event of somebody else's partition.
+func BenchmarkUsers(b *testing.B) {
+	for _, name := range Profiles() {
+		b.Run(name, func(b *testing.B) {
+			seq := Sequence{testProfile(b, name, testParams()), 42, ConstantSchedule(1735689600000, Rate{50, 1})}
+			dst := make([]uint32, 1024)
+			b.ReportAllocs()
+			n := uint64(0)
+			for b.Loop() {
+				seq.Users(dst, n)
+				n += uint64(len(dst))
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/event")
 		})
 	}
 }

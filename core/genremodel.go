@@ -113,6 +113,13 @@ func (m *genreModel) pick(dst []Event, seed uint64, ns []uint64) {
 	}
 }
 
+func (m *genreModel) fillUsers(dst []uint32, seed, n uint64) {
+	users := uint64(m.t.Users())
+	for i := range dst {
+		dst[i] = uint32(below(philoxFirst(seed, uint64(LaneEvent), n+uint64(i)), users)) + 1
+	}
+}
+
 // finish sets dst to what the random words say.
 func (m *genreModel) finish(dst []Event, d []draw) {
 	topK := m.t.TopK

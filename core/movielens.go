@@ -193,18 +193,42 @@ func (m *listModel) pick(dst []Event, seed uint64, ns []uint64) {
 	}
 }
 
+func (m *listModel) fillUsers(dst []uint32, seed, n uint64) {
+	order := m.shuffle(seed, n/m.t.Epoch())
+	for len(dst) > 0 {
+		k := min(lot, len(dst))
+		var at [lot]uint64
+		for i := range dst[:k] {
+			at[i] = m.place(&order, n+uint64(i))
+			dst[i] = order.before
+		}
+		for i := range dst[:k] {
+			dst[i] += m.user(at[i]) + 1
+		}
+		dst, n = dst[k:], n+uint64(k)
+	}
+}
+
+// place returns the entry of event n, or, with sessions, any entry of its list, and
+// sets order to that of its epoch.
+func (m *listModel) place(order *shuffle, n uint64) uint64 {
+	size := m.t.Epoch()
+	if n-order.epoch*size >= size {
+		*order = m.shuffle(order.seed, n/size)
+	}
+	x := n - order.epoch*size
+	if m.t.seats != nil {
+		return m.t.seats.list(m, order, x)
+	}
+	return order.at(x)
+}
+
 // draw sets dst to the events ns, at most lot of them.
 func (m *listModel) draw(dst []Event, order *shuffle, ns []uint64) {
 	var at, bits [lot]uint64
-	size := m.t.Epoch()
 	for i, n := range ns {
-		if n-order.epoch*size >= size {
-			*order = m.shuffle(order.seed, n/size)
-		}
-		if at[i] = n - order.epoch*size; m.t.seats != nil {
-			at[i] = m.t.seats.at(m, order, at[i])
-		} else {
-			at[i] = order.at(at[i])
+		if at[i] = m.place(order, n); m.t.seats != nil {
+			at[i] = m.t.seats.within(m, order, at[i])
 		}
 		dst[i].User = order.before
 		_, _, _, bits[i] = philox(order.seed, uint64(LaneEvent), n, 0, 0, 0)

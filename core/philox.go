@@ -62,6 +62,32 @@ func philox(k0, k1, c0, c1, c2, c3 uint64) (w0, w1, w2, w3 uint64) {
 	return philoxRound(c0, c1, c2, c3, k0, k1)
 }
 
+// philoxFirst is the first word of philox for the counter (n, 0, 0, 0). What the
+// zeros and the words that nobody asks for would cost is left out.
+func philoxFirst(k0, k1, n uint64) uint64 {
+	// The first round leaves (k0, 0, hi, lo) of the counter's product.
+	h, l := bits.Mul64(philoxM0, n)
+	c0, c1, c2, c3 := k0, uint64(0), h^k1, l
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	c0, c1, c2, c3 = philoxRound(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	c0, c1, c2, c3 = philoxRound(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	c0, c1, c2, c3 = philoxRound(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	c0, c1, c2, c3 = philoxRound(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	c0, c1, c2, c3 = philoxRound(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	c0, c1, c2, c3 = philoxRound(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	c0, c1, c2, c3 = philoxRound(c0, c1, c2, c3, k0, k1)
+	k0, k1 = k0+philoxW0, k1+philoxW1
+	_, c1, c2, _ = philoxRound(c0, c1, c2, c3, k0, k1)
+	h, _ = bits.Mul64(philoxM1, c2)
+	return h ^ c1 ^ (k0 + philoxW0)
+}
+
 func philoxRound(c0, c1, c2, c3, k0, k1 uint64) (uint64, uint64, uint64, uint64) {
 	h0, l0 := bits.Mul64(philoxM0, c0)
 	h1, l1 := bits.Mul64(philoxM1, c2)

@@ -49,6 +49,24 @@ func TestFillEqualsEvent(t *testing.T) {
 	})
 }
 
+func TestUsersEqualFill(t *testing.T) {
+	eachProfile(t, func(t *testing.T, seq *Sequence) {
+		rapid.Check(t, func(t *rapid.T) {
+			n := anyEvent(t, seq.Snapshot)
+			events := make([]Event, rapid.IntRange(0, 700).Draw(t, "k"))
+			users := make([]uint32, len(events))
+			of := Sequence{seq.Snapshot, rapid.Uint64().Draw(t, "seed"), seq.Schedule}
+			of.Fill(events, n)
+			of.Users(users, n)
+			for i, got := range users {
+				if want := events[i].User; got != want {
+					t.Fatalf("Users(%d)[%d] = %d, Fill has %d", n, i, got, want)
+				}
+			}
+		})
+	})
+}
+
 func TestExplainTellsTheEvent(t *testing.T) {
 	eachProfile(t, func(t *testing.T, seq *Sequence) {
 		rapid.Check(t, func(t *rapid.T) {

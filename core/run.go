@@ -16,6 +16,9 @@ type Run struct {
 	// Incarnation counts how often the run was begun anew in its target; what
 	// Next means is told by both.
 	Incarnation uint32 `json:"incarnation"`
+	// Shard is the part of the run whose cursor this is, as Shard.String has it;
+	// empty stands for all of it.
+	Shard string `json:"shard,omitempty"`
 }
 
 // Ahead tells whether the run has delivered more than o: later events, or any

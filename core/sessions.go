@@ -48,8 +48,8 @@ func sessionSeats(rate float64) seats {
 	return s
 }
 
-// at returns the entry of the x-th event of an epoch.
-func (s seats) at(m *listModel, o *shuffle, x uint64) uint64 {
+// list returns an entry of the list that the x-th event of an epoch is of.
+func (s seats) list(m *listModel, o *shuffle, x uint64) uint64 {
 	size := m.t.Epoch()
 	class, k := x%sessionClasses, x/sessionClasses
 	whole, rest := size/sessionClasses, size%sessionClasses
@@ -61,6 +61,11 @@ func (s seats) at(m *listModel, o *shuffle, x uint64) uint64 {
 	if entry >= size {
 		entry -= size
 	}
+	return entry
+}
+
+// within returns the entry of an event whose list has an entry.
+func (s seats) within(m *listModel, o *shuffle, entry uint64) uint64 {
 	u := m.user(entry)
 	start := m.t.starts[u]
 	within := newPermutation(m.t.starts[u+1]-start, o.seed, LaneSession, o.epoch, uint64(u), 1<<32)

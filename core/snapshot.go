@@ -23,6 +23,7 @@ var ErrFormat = errors.New("format version")
 type model interface {
 	fill(dst []Event, seed, n uint64)           // sets all but Time; integer arithmetic only
 	pick(dst []Event, seed uint64, ns []uint64) // the same of the events ns
+	fillUsers(dst []uint32, seed, n uint64)     // the User of the same events
 	explain(seed, n uint64) Explanation
 	appendBody(b []byte) []byte // the tables, canonically: equal models, equal bytes
 	tables() *Tables
