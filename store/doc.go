@@ -10,7 +10,8 @@
 //
 //	DIR/snapshot.db              one core.Snapshot
 //	DIR/runs/NAME-HASH.db        one core.Run; HASH is the first 12 hexadecimal
-//	                             digits of SHA-256(target, NUL, run name)
+//	                             digits of SHA-256(target, NUL, run name), or,
+//	                             of a shard, (target, NUL, run name, NUL, shard)
 //	DIR/.snapshot.db-*.tmp       a write that has not finished; never read
 //
 // Nothing is created before something is written. A file appears under its
@@ -33,7 +34,7 @@
 //	offset  size  field
 //	0       8     magic, "gen pack"
 //	8       4     version of this table, 1
-//	12      4     kind: 1 snapshot, 2 run
+//	12      4     kind: 1 snapshot, 2 run, 3 shard of a run
 //	16      4     number of parts
 //	20      4     length of part 0
 //	24      ...   part 0, then length and bytes of part 1, ...
@@ -54,6 +55,7 @@
 //	0     target
 //	1     name
 //	2     core.Run as JSON; empty until the first Save
+//	3     of a shard of a run only: the shard, as 0-of-3
 //
 // # Why
 //

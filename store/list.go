@@ -88,7 +88,7 @@ func readRun(f *os.File) (core.Run, error) {
 		return core.Run{}, err
 	}
 	run, _, err := unpackRun(value)
-	if err == nil && runFileName(run.Target, run.Name) != filepath.Base(f.Name()) {
+	if err == nil && runFileName(run.Target, shardName(run.Name, run.Shard)) != filepath.Base(f.Name()) {
 		err = corrupt("it belongs to run %q at %q", run.Name, run.Target)
 	}
 	return run, err

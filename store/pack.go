@@ -15,6 +15,7 @@ const (
 
 	kindSnapshot = 1
 	kindRun      = 2
+	kindShard    = 3
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -67,6 +68,14 @@ func unpack(b []byte, kind uint32, parts int) ([][]byte, error) {
 		return nil, corrupt("packed value has %d parts, not %d", n, parts)
 	}
 	return splitParts(body[packHead:], parts)
+}
+
+// kindOf returns the kind of a packed value, 0 when it is too short to have one.
+func kindOf(b []byte) uint32 {
+	if len(b) < packHead {
+		return 0
+	}
+	return le.Uint32(b[len(packMagic)+4:])
 }
 
 // splitParts cuts n length-prefixed parts off b, which holds nothing else.

@@ -19,17 +19,24 @@ import (
 // several goroutines.
 type RunFile struct {
 	path, target, name string
+	shard              string // empty: the run is not cut
 
 	mu sync.Mutex
 	db *database // nil when closed
 }
 
-// OpenRun opens the record of the run name at target, makes an empty one when
-// there is none, and holds it until Close: nobody else can. It returns
+// OpenRun opens the record of the run name at target: OpenShard for a run that
+// is not cut.
+func (s *State) OpenRun(target, name string) (*RunFile, error) {
+	return s.OpenShard(target, name, "")
+}
+
+// OpenShard opens the record of a shard of the run name at target, makes an empty
+// one when there is none, and holds it until Close: nobody else can. It returns
 // ErrLocked within a second, ErrCorrupt (see ResetRun) or ErrNewer; every
 // error names the file.
-func (s *State) OpenRun(target, name string) (*RunFile, error) {
-	r := &RunFile{path: s.runPath(target, name), target: target, name: name}
+func (s *State) OpenShard(target, name, shard string) (*RunFile, error) {
+	r := &RunFile{path: s.runPath(target, shardName(name, shard)), target: target, name: name, shard: normal(shard)}
 	err := r.open()
 	// Another process may remove the file or make it at any moment; each round
 	// means that one has.
@@ -54,8 +61,11 @@ func (s *State) OpenRun(target, name string) (*RunFile, error) {
 // truth about a cursor lives with the target (in Kafka's cursor topic, in a
 // directory's files), so the caller reads it there and saves it again. Nil
 // when there is none; ErrLocked while a process holds it.
-func (s *State) ResetRun(target, name string) error {
-	path := s.runPath(target, name)
+func (s *State) ResetRun(target, name string) error { return s.ResetShard(target, name, "") }
+
+// ResetShard is ResetRun for the record of a shard.
+func (s *State) ResetShard(target, name, shard string) error {
+	path := s.runPath(target, shardName(name, shard))
 	err := retryReplaced(func() error { return removeLocked(path) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reset run %s: %w", path, cause(err, path))
@@ -80,6 +90,23 @@ func removeLocked(path string) error {
 
 func (s *State) runPath(target, name string) string {
 	return filepath.Join(s.runsDir(), runFileName(target, name))
+}
+
+// normal returns the one way to write the shard of a run that is not cut.
+func normal(shard string) string {
+	if shard == "0-of-1" {
+		return ""
+	}
+	return shard
+}
+
+// shardName returns the name of a shard's record: that of the run, and for a part
+// of it NUL and the shard.
+func shardName(name, shard string) string {
+	if shard = normal(shard); shard != "" {
+		name += "\x00" + shard
+	}
+	return name
 }
 
 // runFileName is readable by its beginning and unique by its end.
@@ -122,7 +149,7 @@ func (r *RunFile) open() error {
 // create publishes an empty record; nil too when another process was faster.
 func (r *RunFile) create() error {
 	dir := filepath.Dir(r.path)
-	value, err := packRun(r.target, r.name, nil)
+	value, err := packRun(r.target, r.name, r.shard, nil)
 	if err != nil {
 		return err
 	}
@@ -162,15 +189,19 @@ func (r *RunFile) load() (core.Run, bool, error) {
 		return core.Run{}, false, err
 	}
 	run, ok, err := unpackRun(value)
-	if err == nil && (run.Target != r.target || run.Name != r.name) {
-		err = corrupt("it belongs to run %q at %q, not to %q at %q", run.Name, run.Target, r.name, r.target)
+	if err == nil && !r.isOf(run) {
+		err = corrupt("it belongs to run %q at %q, not to %q at %q", run.Name+run.Shard, run.Target, r.name+r.shard, r.target)
 	}
 	return run, ok, err
 }
 
+func (r *RunFile) isOf(run core.Run) bool {
+	return run.Target == r.target && run.Name == r.name && normal(run.Shard) == r.shard
+}
+
 // Save replaces the record. It is durable when Save returns nil; after an
-// error the old or the new one is there. Name and target must be those given
-// to OpenRun.
+// error the old or the new one is there. Name, target and shard must be those
+// given to OpenRun or OpenShard.
 func (r *RunFile) Save(run core.Run) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -184,10 +215,10 @@ func (r *RunFile) save(run core.Run) error {
 	if r.db == nil {
 		return fs.ErrClosed
 	}
-	if run.Target != r.target || run.Name != r.name {
-		return fmt.Errorf("it belongs to run %q at %q, not to %q at %q", r.name, r.target, run.Name, run.Target)
+	if !r.isOf(run) {
+		return fmt.Errorf("it belongs to run %q at %q, not to %q at %q", r.name+r.shard, r.target, run.Name+run.Shard, run.Target)
 	}
-	value, err := packRun(r.target, r.name, &run)
+	value, err := packRun(r.target, r.name, r.shard, &run)
 	if err != nil {
 		return err
 	}
@@ -211,7 +242,7 @@ func (r *RunFile) Close() error {
 
 // packRun packs a run, or its absence when run is nil. It refuses what cannot
 // be read back, such as a schedule without segments.
-func packRun(target, name string, run *core.Run) ([]byte, error) {
+func packRun(target, name, shard string, run *core.Run) ([]byte, error) {
 	var record []byte
 	if run != nil {
 		var err error
@@ -222,19 +253,28 @@ func packRun(target, name string, run *core.Run) ([]byte, error) {
 			return nil, fmt.Errorf("not a valid run: %w", err)
 		}
 	}
-	return pack(kindRun, []byte(target), []byte(name), record)
+	if shard == "" {
+		return pack(kindRun, []byte(target), []byte(name), record)
+	}
+	return pack(kindShard, []byte(target), []byte(name), record, []byte(shard))
 }
 
-// unpackRun decodes a packed value; without a record, run is its target and
-// name. Save refuses what this version cannot decode, so an intact record that
+// unpackRun decodes a packed value; without a record, run is its target, name and
+// shard. Save refuses what this version cannot decode, so an intact record that
 // does not decode was written by a newer one, with an unknown arrival process
 // for example.
 func unpackRun(value []byte) (run core.Run, ok bool, err error) {
 	parts, err := unpack(value, kindRun, 3)
+	if kindOf(value) == kindShard {
+		parts, err = unpack(value, kindShard, 4)
+	}
 	if err != nil {
 		return run, false, err
 	}
 	run.Target, run.Name = string(parts[0]), string(parts[1])
+	if len(parts) == 4 {
+		run.Shard = string(parts[3])
+	}
 	if len(parts[2]) == 0 {
 		return run, false, nil
 	}
@@ -243,6 +283,6 @@ func unpackRun(value []byte) (run core.Run, ok bool, err error) {
 		return run, false, fmt.Errorf("%w: %w", ErrNewer, err)
 	}
 	// JSON is UTF-8; the name and the target need not be.
-	record.Target, record.Name = run.Target, run.Name
+	record.Target, record.Name, record.Shard = run.Target, run.Name, run.Shard
 	return record, true, nil
 }

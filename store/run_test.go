@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -197,7 +198,7 @@ func TestRaceToCreateControl(t *testing.T) {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: %w", ErrLocked, err)
 		}
-		value, _ := packRun(testTarget, testName, nil)
+		value, _ := packRun(testTarget, testName, "", nil)
 		if err := makeDir(s.runsDir()); err != nil {
 			return nil, err
 		}
@@ -405,5 +406,42 @@ func TestRunsBesideAWriter(t *testing.T) {
 	close(stop)
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Each shard of a run has a record of its own, which holds its shard.
+func TestShardsHaveRecords(t *testing.T) {
+	s := Open(t.TempDir())
+	for i, shard := range []string{"0-of-1", "0-of-2", "1-of-2"} {
+		r, err := s.OpenShard(testTarget, testName, shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if _, err := s.OpenShard(testTarget, testName, shard); !errors.Is(err, ErrLocked) {
+			t.Errorf("OpenShard(%s) a second time = %v, want ErrLocked", shard, err)
+		}
+		run := testRun(uint64(i))
+		run.Shard = shard
+		if err := r.Save(run); err != nil {
+			t.Errorf("Save() into %s = %v", shard, err)
+		}
+		run.Shard = "1-of-3"
+		if err := r.Save(run); err == nil {
+			t.Errorf("Save() of another shard into %s is taken", shard)
+		}
+	}
+	if _, err := s.OpenRun(testTarget, testName); !errors.Is(err, ErrLocked) {
+		t.Errorf("OpenRun() beside the only shard = %v, want ErrLocked", err)
+	}
+	runs, err := s.Runs()
+	if err != nil || len(runs) != 3 {
+		t.Fatalf("Runs() = %v, %v, want three", runs, err)
+	}
+	for i, want := range []string{"", "0-of-2", "1-of-2"} {
+		found := slices.ContainsFunc(runs, func(e RunEntry) bool { return e.Err == nil && e.Shard == want && e.Next == uint64(i) })
+		if !found {
+			t.Errorf("Runs() has no shard %q with event %d: %+v", want, i, runs)
+		}
 	}
 }

@@ -82,7 +82,7 @@ func TestLoadSnapshotRefuses(t *testing.T) {
 	same := func(*core.Recipe) {}
 	newer := value(snap.ID(), same, snap.Titles(), snap.Bytes())
 	le.PutUint32(newer[8:], packVersion+1)
-	aRun, _ := packRun(testTarget, testName, nil)
+	aRun, _ := packRun(testTarget, testName, "", nil)
 	for _, c := range []struct {
 		name  string
 		value []byte

@@ -15,9 +15,12 @@ func dumpCommand(e *env) *cli.Command {
 			"manifest. Interrupted at any moment, the same command goes on:\n\n" +
 			"  gen dump --count 1000000 > ratings.jsonl\n" +
 			"  gen dump --count 20000000 --to ratings --format parquet\n" +
-			"  gen dump --count 20000000 --to hdfs://namenode:8020/data/ratings --format parquet",
+			"  gen dump --count 20000000 --to hdfs://namenode:8020/data/ratings --format parquet\n\n" +
+			"Several processes, on several machines, make one directory together, each a part\n" +
+			"of its segments; the last to come finishes it:\n\n" +
+			"  gen dump --count 20000000 --to hdfs://namenode:8020/data/ratings --shard 0/3",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("1000000"), copiesFlags(), []cli.Flag{
-			dryRunFlag(), fromFlag("first `EVENT`"), countFlag("`N` events"), epochsFlag(), workersFlag(),
+			dryRunFlag(), fromFlag("first `EVENT`"), countFlag("`N` events"), epochsFlag(), workersFlag(), shardFlag(),
 		}),
 		Action: func(c *cli.Context) error {
 			o, err := parseDump(c, e)

@@ -73,6 +73,22 @@ func runName(c *cli.Context) string {
 	return "seed-" + strconv.FormatUint(c.Uint64("seed"), 10)
 }
 
+func shardFlag() cli.Flag {
+	return &cli.StringFlag{Name: "shard", Usage: "deliver part `I/S` of S, e.g. 0/3, 1/3 and 2/3 on three machines: what lands is the same whatever S is", Category: catRun}
+}
+
+// parseShard reads --shard: without it, all is one part.
+func parseShard(c *cli.Context) (core.Shard, error) {
+	if !c.IsSet("shard") {
+		return core.Shard{}, nil
+	}
+	shard, err := core.ParseShard(c.String("shard"))
+	if err != nil {
+		return shard, fmt.Errorf("%w: --shard: %w", errUsage, err)
+	}
+	return shard, nil
+}
+
 func countFlag(usage string) cli.Flag {
 	return &cli.StringFlag{Name: "count", Usage: usage, Category: catSequence}
 }

@@ -133,7 +133,11 @@ func runText(r core.Run, writing bool) string {
 	case r.Done:
 		state = "finished, " + files.RangeText(r.From, r.Next)
 	}
-	return fmt.Sprintf("%s into %s: seed %d, snapshot %.8s, %s", r.Name, r.Target, r.Seed, r.Snapshot, state)
+	name := r.Name
+	if shard, err := core.ParseShard(r.Shard); err == nil && shard.Count() > 1 {
+		name += ", shard " + r.Shard
+	}
+	return fmt.Sprintf("%s into %s: seed %d, snapshot %.8s, %s", name, r.Target, r.Seed, r.Snapshot, state)
 }
 
 // replay returns the commands that make the events of a run again: its snapshot

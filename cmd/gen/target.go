@@ -31,6 +31,7 @@ type deliverOptions struct {
 	from     uint64
 	count    uint64 // 0: no end
 	workers  int
+	shard    core.Shard
 	dir      files.Options
 	paceOptions
 	again string // flags by which another command means the same run
@@ -71,6 +72,12 @@ func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
 	}
 	if o.from, o.count, err = rangeOptions(c); err != nil {
 		return o, err
+	}
+	if o.shard, err = parseShard(c); err != nil {
+		return o, err
+	}
+	if c.IsSet("shard") && o.to == "-" {
+		return o, fmt.Errorf("%w: --shard is for a directory or a topic; parts of standard output are made by --from and --count", errUsage)
 	}
 	if c.IsSet("epochs") {
 		o.count, err = epochEvents(c, o.state)
@@ -219,6 +226,9 @@ func toDir(ctx context.Context, e *env, o deliverOptions) error {
 		return err
 	}
 	o.dir.Owner += ", run " + o.run
+	if o.dir.Shard = o.shard; o.shard.Count() > 1 {
+		o.dir.Owner += ", shard " + o.shard.String()
+	}
 	dir, err := files.OpenWith(o.to, o.dir)
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
@@ -242,7 +252,7 @@ func toDir(ctx context.Context, e *env, o deliverOptions) error {
 		return err
 	}
 	job := &files.Job{
-		Dir: dir, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Format: o.format, Workers: o.workers, Events: new(atomic.Uint64), Meter: o.meter(),
+		Dir: dir, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Format: o.format, Workers: o.workers, Shard: o.shard, Events: new(atomic.Uint64), Meter: o.meter(),
 		Away: func(err error) { e.ui.warn("%v; it is tried again", err) },
 		Meta: files.Meta{
 			Run: o.run, Snapshot: snapshot.ID(), Seed: o.seed, Version: core.FormatVersion, Recipe: snapshot.Recipe, Schedule: schedule,
@@ -304,6 +314,9 @@ func runJob(ctx context.Context, e *env, o deliverOptions, job *files.Job) error
 		Name: o.run, Target: job.Dir.URL(), Snapshot: job.Meta.Snapshot, Recipe: job.Meta.Recipe, Seed: o.seed,
 		Format: core.FormatVersion, Schedule: job.Meta.Schedule, From: o.from,
 	}}
+	if o.shard.Count() > 1 {
+		d.record.Shard = o.shard.String()
+	}
 	var err error
 	if d.file, err = openRun(e, store.Open(o.state), d.record); err != nil {
 		return err
@@ -334,12 +347,13 @@ func runJob(ctx context.Context, e *env, o deliverOptions, job *files.Job) error
 func (d *delivery) refused(err error) error {
 	_, had, loadErr := d.file.Load()
 	if loadErr == nil && !had {
-		err = errors.Join(err, d.file.Close(), store.Open(d.opts.state).ResetRun(d.record.Target, d.record.Name))
+		err = errors.Join(err, d.file.Close(), store.Open(d.opts.state).ResetShard(d.record.Target, d.record.Name, d.record.Shard))
 	}
 	if errors.Is(err, files.ErrOtherRun) {
 		return withHint(err, "go on with the saved values, or take another directory")
 	}
-	return dirTrouble(err, d.job, files.Result{Next: d.job.Meta.From})
+	from, _ := d.job.Part()
+	return dirTrouble(err, d.job, files.Result{Next: from})
 }
 
 // accepted is told where the run goes on: it records it, says so, and starts
@@ -349,13 +363,14 @@ func (d *delivery) accepted(next uint64) (files.Wait, error) {
 	if err := d.file.Save(d.record); err != nil {
 		return nil, err
 	}
-	if d.job.Meta.End() <= next {
+	_, end := d.job.Part()
+	if end <= next {
 		return nil, nil
 	}
 	banner(d.env, d.job.Sequence, d.job.Dir.URL(), next, d.opts.speed, d.opts.format.Name)
 	total := uint64(0)
 	if d.opts.count > 0 {
-		total = d.job.Meta.End() - next
+		total = end - next
 	}
 	d.stop = d.opts.progress(d.env, view{Run: d.record.Name, Target: d.job.Dir.URL(), Sequence: d.job.Sequence, Total: total}, d.job.Events)
 	pacer := d.opts.pacer(d.env, d.job.Meta.Schedule, next, 0)
@@ -380,13 +395,13 @@ func (d *delivery) published(entry files.Entry) {
 // openRun opens the record of a run. One that is damaged is begun anew: the
 // truth about a directory is in the directory.
 func openRun(e *env, state *store.State, r core.Run) (*store.RunFile, error) {
-	file, err := state.OpenRun(r.Target, r.Name)
+	file, err := state.OpenShard(r.Target, r.Name, r.Shard)
 	if errors.Is(err, store.ErrCorrupt) {
 		e.ui.warn("%v; it is begun anew from what %s holds", err, r.Target)
-		if err := state.ResetRun(r.Target, r.Name); err != nil {
+		if err := state.ResetShard(r.Target, r.Name, r.Shard); err != nil {
 			return nil, err
 		}
-		return state.OpenRun(r.Target, r.Name)
+		return state.OpenShard(r.Target, r.Name, r.Shard)
 	}
 	return file, err
 }
@@ -396,9 +411,12 @@ func summarize(e *env, job *files.Job, r core.Run, result files.Result, took tim
 		Kind: "summary", Run: r.Name, Target: r.Target, Snapshot: r.Snapshot, Seed: r.Seed, From: r.From, Next: result.Next,
 		Events: job.Events.Load(), Resumed: result.Resumed, Done: r.Done, Seconds: took.Seconds(), measured: m,
 	}
-	held := files.RangeText(r.From, result.Next)
+	from, _ := job.Part()
+	held := files.RangeText(from, result.Next)
 	var text string
 	switch {
+	case r.Done && !result.Finished:
+		text = fmt.Sprintf("shard %s of %s is complete: %s; made %d in %.1f s, %s; the last shard to come finishes the directory", r.Shard, r.Target, held, sum.Events, sum.Seconds, sum.rate())
 	case result.Complete && r.Done:
 		text = fmt.Sprintf("%s holds %s already; nothing to do", r.Target, held)
 	case r.Done:
@@ -419,8 +437,9 @@ func dirTrouble(err error, job *files.Job, result files.Result) error {
 	if err == nil || isStop(err) || errors.Is(err, files.ErrLocked) {
 		return err
 	}
-	kept := fmt.Sprintf("%s are published; the same command goes on at event %d", files.RangeText(job.Meta.From, result.Next), result.Next)
-	if errors.Is(err, fs.ErrPermission) || result.Next == job.Meta.From {
+	from, _ := job.Part()
+	kept := fmt.Sprintf("%s are published; the same command goes on at event %d", files.RangeText(from, result.Next), result.Next)
+	if errors.Is(err, fs.ErrPermission) || result.Next == from {
 		kept = "gen must be able to create and rename files in " + job.Dir.URL() + "; the same command starts again"
 	}
 	if hint := hintOf(err); hint != "" {

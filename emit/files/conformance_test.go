@@ -265,7 +265,7 @@ func TestTwoWritersAreKeptApart(t *testing.T) { onEveryPlace(t, twoWriters) }
 
 func twoWriters(t *testing.T, base string) {
 	d := openTemp(t, base)
-	unlock, err := d.Lock()
+	unlock, err := d.Lock("")
 	if err != nil {
 		t.Fatal(err)
 	}

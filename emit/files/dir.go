@@ -11,6 +11,22 @@
 // the directory holds and comes first; _manifest.json and _SUCCESS say that it
 // is finished and come last. The directory itself is the cursor of its run: it
 // goes on at the first segment that is missing.
+//
+// # Shards
+//
+// Several jobs write one directory at a time, each a contiguous part of its
+// segments: see core.Shard. A job holds the lock of its shard while it works, and
+// the lock of the directory while it plans and writes _gen.json, so that no two
+// begin the directory with different ones; a job that is not cut holds the latter
+// all the time, and begins only when no shard is at work. Temporary names bear the
+// shard's, so that two shards that make the same segment, when their number has
+// changed, do not write into one file.
+//
+// Before its last segment a shard publishes a list of its segments with their
+// sums, _shard-0-of-3.json. Who finds all segments published finds all lists too,
+// unless a shard was killed: it makes what no list has again in memory and
+// compares, writes the manifest, _SUCCESS, and removes the lists. Two who do so at
+// a time write the same bytes.
 package files
 
 import (
@@ -21,6 +37,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"gen/core"
 )
 
 // ErrLocked is returned when another process writes into the directory.
@@ -46,8 +64,9 @@ type Dir interface {
 	Create(name string) (Pending, error)
 	// Remove deletes a file.
 	Remove(name string) error
-	// Lock keeps other writers out until unlock. It returns ErrLocked.
-	Lock() (unlock func(), err error)
+	// Lock takes one of the directory's locks, "" or the name of a shard, which
+	// nobody else has until unlock. It returns ErrLocked.
+	Lock(name string) (unlock func(), err error)
 }
 
 // Pending is a file that is being written. It ends with Publish or Abort.
@@ -67,10 +86,20 @@ type Options struct {
 	// Owner names who writes. A writer knows that no other process of its own
 	// name is alive: in HDFS it breaks the lock that such a one has left behind.
 	Owner string
+	// Shard is the part that this writer makes.
+	Shard core.Shard
 	// Replication and BlockSize, in bytes, are those of the files in HDFS. 0 is
 	// the default of the file system.
 	Replication int
 	BlockSize   int64
+}
+
+// temp returns what a temporary name has of its writer: nothing, or ".0-of-3".
+func (o Options) temp() string {
+	if o.Shard.Count() == 1 {
+		return ""
+	}
+	return "." + o.Shard.String()
 }
 
 // scheme is a kind of file system.

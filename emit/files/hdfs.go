@@ -135,7 +135,7 @@ func (d *hdfsDir) Create(name string) (Pending, error) {
 		return nil, d.trouble("make", d.path, err)
 	}
 	f := &hdfsPending{dir: d, name: d.join(name)}
-	f.temp = d.join(fmt.Sprintf(".%s.%s-%d.tmp", name, d.client.Name(), d.temps.Add(1)))
+	f.temp = d.join(fmt.Sprintf(".%s%s.%s-%d.tmp", name, d.wanted.temp(), d.client.Name(), d.temps.Add(1)))
 	var err error
 	if f.file, err = d.create(f.temp); err != nil {
 		return nil, d.trouble("create", f.name, err)
@@ -224,9 +224,9 @@ func (f *hdfsPending) Abort() {
 	}
 }
 
-// lockFile is kept open by whoever writes: the NameNode gives the lease of a
-// file to one client at a time, and takes it away from one that it has not
-// heard of for a minute.
+// lockFile is kept open by whoever writes, or, with the name of a shard behind
+// it, by that shard: the NameNode gives the lease of a file to one client at a
+// time, and takes it away from one that it has not heard of for a minute.
 const lockFile = "_gen.lock"
 
 // ownerAttribute of the lock file names who holds it. The file itself can hold
@@ -240,11 +240,14 @@ func (d *hdfsDir) owner() string { return d.wanted.Owner + ", into " + d.URL() }
 // Lock creates the lock file. One that is there already was left behind by a
 // process of the same owner, of whom the caller knows that it has ended, or
 // its lease tells whether its owner lives.
-func (d *hdfsDir) Lock() (func(), error) {
+func (d *hdfsDir) Lock(shard string) (func(), error) {
 	if err := d.client.MkdirAll(d.path, 0o755); err != nil {
 		return nil, d.trouble("make", d.path, err)
 	}
 	name := d.join(lockFile)
+	if shard != "" {
+		name = d.join(lockName(shard))
+	}
 	file, err := d.create(name)
 	if errors.Is(err, fs.ErrExist) {
 		if err := d.breakLock(name); err != nil {

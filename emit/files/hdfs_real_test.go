@@ -43,14 +43,14 @@ func openAs(t *testing.T, target, owner string) Dir {
 // follows at once; nobody else does, and is told whose it is.
 func TestALockOfADeadProcess(t *testing.T) {
 	target := newPlace(t)
-	if _, err := openAs(t, target, "host:/state").Lock(); err != nil {
+	if _, err := openAs(t, target, "host:/state").Lock(""); err != nil {
 		t.Fatal(err)
 	}
-	_, err := openAs(t, target, "other:/state").Lock()
+	_, err := openAs(t, target, "other:/state").Lock("")
 	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "host:/state") {
 		t.Errorf("the lock of another: %v, want ErrLocked and its owner", err)
 	}
-	unlock, err := openAs(t, target, "host:/state").Lock()
+	unlock, err := openAs(t, target, "host:/state").Lock("")
 	if err != nil {
 		t.Fatalf("the lock of the same owner: %v", err)
 	}
@@ -65,7 +65,7 @@ func TestALockOfADeadProcess(t *testing.T) {
 func TestALostLockIsNotRemoved(t *testing.T) {
 	target := newPlace(t)
 	stopped := openAs(t, target, "host:/state")
-	unlockStopped, err := stopped.Lock()
+	unlockStopped, err := stopped.Lock("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestALostLockIsNotRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := openAs(t, target, "host:/state")
-	unlock, err := now.Lock()
+	unlock, err := now.Lock("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestALostLockIsNotRemoved(t *testing.T) {
 		t.Errorf("Publish of a removed file: %v, want fs.ErrNotExist", err)
 	}
 	unlockStopped()
-	if _, err := openAs(t, target, "third:/state").Lock(); !errors.Is(err, ErrLocked) {
+	if _, err := openAs(t, target, "third:/state").Lock(""); !errors.Is(err, ErrLocked) {
 		t.Errorf("Lock after a lost one was given back: %v, want ErrLocked", err)
 	}
 	if err := errors.Join(other.Finish(), other.Publish()); err != nil {
@@ -138,7 +138,7 @@ func TestBlocksAndCopies(t *testing.T) {
 // A file that HDFS has made when its answer is lost is removed all the same.
 func TestNoTemporaryFileStays(t *testing.T) {
 	d := openAs(t, newPlace(t), "host:/state")
-	unlock, err := d.Lock()
+	unlock, err := d.Lock("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type Job struct {
 	Sequence *core.Sequence
 	Format   encode.Format
 	Workers  int
+	Shard    core.Shard // whose segments are made: see Options.Shard
 
 	// Accepted, when set, is told the first event that is not published, when
 	// the directory has been found to be this run's and before anything is
@@ -43,6 +45,7 @@ type Job struct {
 
 	wait    Wait
 	written map[uint64]Entry // by segment index
+	last    uint64           // the first event behind the last segment to be published
 }
 
 // Wait waits until event n may be made and returns the first one that may not,
@@ -51,51 +54,68 @@ type Wait func(ctx context.Context, n, to uint64) (uint64, error)
 
 // Result is how a job ended.
 type Result struct {
-	Next     uint64   // every event before it is published
+	Next     uint64   // every event of the part before it is published
 	Segments int      // published by this invocation
 	Resumed  bool     // it went on where another one had stopped
 	Complete bool     // nothing was left to do
+	Finished bool     // the whole directory is finished: of a shard's job, others may be at work
 	Replaced []string // segments of earlier invocations that were damaged, and are made anew
 }
 
-// Run writes what is missing, then the manifest and _SUCCESS. When the
-// context ends first it returns the context's error: the tail that was being
-// written is not published and a later Run writes it again.
+// Part returns the events that the job is to publish: from up to, not including,
+// to.
+func (j *Job) Part() (from, to uint64) { return j.Meta.part(j.Shard) }
+
+// Run writes what is missing, then, when all is there, the manifest and _SUCCESS.
+// When the context ends first it returns the context's error: the tail that was
+// being written is not published and a later Run writes it again.
 func (j *Job) Run(ctx context.Context) (Result, error) {
-	result := Result{Next: j.Meta.From}
-	unlock, err := j.Dir.Lock()
+	from, to := j.Part()
+	result := Result{Next: from}
+	locks, err := j.lock(ctx)
 	if err != nil {
 		return result, err
 	}
-	defer unlock()
+	defer locks.unlock()
 	p, err := j.plan()
 	if err != nil {
 		return result, err
 	}
-	result.Next, result.Resumed, result.Complete = p.Next, len(p.segments) > 0, p.reached
+	next := p.Next
+	if j.Shard.Count() > 1 {
+		next = p.next(j.Meta, from, to)
+	}
+	result.Next, result.Resumed, result.Complete, result.Finished = next, len(p.segments) > 0, p.reached, p.reached
 	if j.Accepted != nil {
-		if j.wait, err = j.Accepted(p.Next); err != nil {
+		if j.wait, err = j.Accepted(next); err != nil {
 			return result, err
 		}
 	}
-	for _, name := range p.remove {
-		if err := j.Dir.Remove(name); err != nil {
-			return result, fmt.Errorf("remove %s/%s: %w", j.Dir.URL(), name, err)
-		}
+	if err := j.prepare(ctx, p); err != nil || p.reached {
+		return result, err
 	}
-	if p.reached {
-		return result, nil
-	}
-	if p.meta {
-		if err := j.again(ctx, func() error { return publishJSON(j.Dir, MetaFile, j.Meta) }); err != nil {
-			return result, err
-		}
-	}
+	locks.letIn()
 	j.written = map[uint64]Entry{}
+	if j.Shard.Count() > 1 {
+		return result, j.runShard(ctx, p, &result)
+	}
 	if err := j.write(ctx, p, &result); err != nil {
 		return result, err
 	}
-	return result, j.finish(ctx, p, &result)
+	return result, j.finish(ctx, &result)
+}
+
+// prepare removes what is in the way and writes _gen.json where it is missing.
+func (j *Job) prepare(ctx context.Context, p plan) error {
+	for _, name := range p.remove {
+		if err := j.Dir.Remove(name); err != nil {
+			return fmt.Errorf("remove %s/%s: %w", j.Dir.URL(), name, err)
+		}
+	}
+	if p.reached || !p.meta {
+		return nil
+	}
+	return j.again(ctx, func() error { return publishJSON(j.Dir, MetaFile, j.Meta) })
 }
 
 func (j *Job) plan() (plan, error) {
@@ -107,7 +127,9 @@ func (j *Job) plan() (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	return makePlan(j.Dir, names, saved, j.Meta)
+	p, err := makePlan(j.Dir, names, saved, j.Meta)
+	p.remove = slices.DeleteFunc(p.remove, j.isOthers)
+	return p, err
 }
 
 // patience is how long a step is tried again.
@@ -147,7 +169,7 @@ type task struct {
 	before, done chan struct{} // closed when the segment before it, and it, are published
 }
 
-// write makes the missing segments.
+// write makes the missing segments of the part.
 func (j *Job) write(ctx context.Context, p plan, result *Result) error {
 	group, ctx := errgroup.WithContext(ctx)
 	tasks := make(chan task)
@@ -160,7 +182,7 @@ func (j *Job) write(ctx context.Context, p plan, result *Result) error {
 			w := j.newSegmentWriter()
 			w.live = true
 			for t := range tasks {
-				err := w.publish(ctx, t.segment, t.before, func(e Entry) {
+				err := w.publish(ctx, t, func(e Entry) {
 					j.written[t.index] = e
 					result.Next = max(result.Next, t.to)
 					result.Segments++
@@ -183,8 +205,9 @@ func (j *Job) write(ctx context.Context, p plan, result *Result) error {
 func (j *Job) assign(ctx context.Context, p plan, tasks chan<- task) error {
 	before := make(chan struct{})
 	close(before)
-	for n := p.Next; ; {
-		seg, ok := j.Meta.Segment.next(j.Meta.Schedule, n, j.Meta.End())
+	from, to := j.Part()
+	for n := max(from, p.Next); ; {
+		seg, ok := j.Meta.Segment.next(j.Meta.Schedule, n, to)
 		if !ok {
 			return nil
 		}
@@ -204,29 +227,35 @@ func (j *Job) assign(ctx context.Context, p plan, tasks chan<- task) error {
 
 // finish writes the manifest and _SUCCESS, after a look at the segments of
 // earlier invocations.
-func (j *Job) finish(ctx context.Context, p plan, result *Result) error {
-	m := Manifest{From: j.Meta.From, Next: j.Meta.End()}
-	var old []segment
-	var slots []int
-	for n := j.Meta.From; ; {
-		seg, ok := j.Meta.Segment.next(j.Meta.Schedule, n, j.Meta.End())
-		if !ok {
-			break
-		}
-		if p.segments[seg.index] {
-			old, slots = append(old, seg), append(slots, len(m.Segments))
-		}
-		m.Segments = append(m.Segments, j.written[seg.index])
-		n = seg.to
+func (j *Job) finish(ctx context.Context, result *Result) error {
+	all := j.Meta.between(j.Meta.From, j.Meta.End())
+	if err := j.checkMissing(ctx, all, result); err != nil {
+		return err
 	}
+	return j.publishEnd(ctx, all, result)
+}
+
+// checkMissing looks at those of some published segments that j.written does not
+// have yet.
+func (j *Job) checkMissing(ctx context.Context, segments []segment, result *Result) error {
+	old := slices.DeleteFunc(slices.Clone(segments), func(seg segment) bool { _, ok := j.written[seg.index]; return ok })
 	entries, err := j.checkOld(ctx, old, result)
 	if err != nil {
 		return err
 	}
-	for i, e := range entries {
-		m.Segments[slots[i]] = e
+	for i, seg := range old {
+		j.written[seg.index] = entries[i]
 	}
-	for _, e := range m.Segments {
+	return nil
+}
+
+// publishEnd writes the manifest of all segments, which j.written has, and
+// _SUCCESS.
+func (j *Job) publishEnd(ctx context.Context, all []segment, result *Result) error {
+	m := Manifest{From: j.Meta.From, Next: j.Meta.End()}
+	for _, seg := range all {
+		e := j.written[seg.index]
+		m.Segments = append(m.Segments, e)
 		m.Rows += e.Rows
 		m.Bytes += e.Bytes
 	}
@@ -236,7 +265,8 @@ func (j *Job) finish(ctx context.Context, p plan, result *Result) error {
 	if err := j.again(ctx, func() error { return publish(j.Dir, SuccessFile, nil) }); err != nil {
 		return fmt.Errorf("write %s/%s: %w", j.Dir.URL(), SuccessFile, err)
 	}
-	result.Next = m.Next
+	_, result.Next = j.Part()
+	result.Finished = true
 	return nil
 }
 
@@ -283,7 +313,7 @@ func (w *segmentWriter) check(ctx context.Context, seg segment) (e Entry, replac
 	}
 	ready := make(chan struct{})
 	close(ready)
-	return e, true, w.publish(ctx, seg, ready, func(again Entry) { e = again })
+	return e, true, w.publish(ctx, task{segment: seg, before: ready}, func(again Entry) { e = again })
 }
 
 // hashFile returns the entry of a file as it is on disk.

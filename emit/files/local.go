@@ -10,9 +10,12 @@ import (
 )
 
 // local is a directory of the machine's file systems.
-type local struct{ path string }
+type local struct {
+	path string
+	temp string // see Options.temp
+}
 
-func openLocal(target string, _ Options) (Dir, error) {
+func openLocal(target string, o Options) (Dir, error) {
 	path, err := localPath(target)
 	if err != nil {
 		return nil, err
@@ -25,7 +28,7 @@ func openLocal(target string, _ Options) (Dir, error) {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("%s is a file: a directory is wanted", path)
 	}
-	return &local{path}, nil
+	return &local{path, o.temp()}, nil
 }
 
 func splitLocal(target string) (dir, name string, err error) {
@@ -54,7 +57,7 @@ func (d *local) Create(name string) (Pending, error) {
 	if err := d.make(); err != nil {
 		return nil, err
 	}
-	temp := filepath.Join(d.path, "."+name+".tmp")
+	temp := filepath.Join(d.path, "."+name+d.temp+".tmp")
 	f, err := os.Create(temp)
 	if err != nil {
 		return nil, err

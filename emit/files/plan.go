@@ -92,6 +92,9 @@ func makePlan(d Dir, names []string, saved *Meta, asked Meta) (plan, error) {
 		if strings.HasSuffix(name, ".tmp") && (strings.HasPrefix(name, ".part-") || strings.HasPrefix(name, "._")) {
 			p.remove = append(p.remove, name) // of an interrupted run
 		}
+		if isList(name) {
+			p.remove = append(p.remove, name) // what it lists is compared
+		}
 	}
 	end := asked.End()
 	switch {
@@ -134,6 +137,18 @@ func (p *plan) grow(names []string, saved, asked Meta) {
 	whole := saved.Segment.of(saved.Schedule, seg.index)
 	p.End = max(saved.From, whole.from)
 	p.Next = min(p.Next, p.End)
+}
+
+// next returns the first event from one on, up to to, whose segment is missing;
+// to when there is none.
+func (p plan) next(m Meta, from, to uint64) uint64 {
+	for n := from; ; {
+		seg, ok := m.Segment.next(m.Schedule, n, to)
+		if !ok || !p.segments[seg.index] {
+			return n
+		}
+		n = seg.to
+	}
 }
 
 // sameUpTo tells whether both schedules give the events before n their times.

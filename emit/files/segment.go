@@ -30,24 +30,24 @@ func (j *Job) newSegmentWriter() *segmentWriter {
 }
 
 // publish makes one segment, waits for the one before it, and publishes it.
-func (w *segmentWriter) publish(ctx context.Context, seg segment, before <-chan struct{}, published func(Entry)) error {
+func (w *segmentWriter) publish(ctx context.Context, t task, published func(Entry)) error {
 	w.made = 0
 	return w.job.again(ctx, func() error {
 		if w.made > 0 {
 			w.job.Events.Add(-w.made)
 			w.made = 0
 		}
-		return w.try(ctx, seg, before, published)
+		return w.try(ctx, t, published)
 	})
 }
 
-func (w *segmentWriter) try(ctx context.Context, seg segment, before <-chan struct{}, published func(Entry)) error {
-	file, err := w.job.Dir.Create(partName(seg.index, w.job.Format.Ext()))
+func (w *segmentWriter) try(ctx context.Context, t task, published func(Entry)) error {
+	file, err := w.job.Dir.Create(partName(t.index, w.job.Format.Ext()))
 	if err != nil {
 		return err
 	}
 	defer file.Abort()
-	entry, err := w.encode(ctx, seg, file)
+	entry, err := w.encode(ctx, t.segment, file)
 	if err != nil {
 		return err
 	}
@@ -55,9 +55,14 @@ func (w *segmentWriter) try(ctx context.Context, seg segment, before <-chan stru
 		return err
 	}
 	select {
-	case <-before:
+	case <-t.before:
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if w.live && t.to == w.job.last {
+		if err := w.job.publishList(entry); err != nil {
+			return err
+		}
 	}
 	if err := file.Publish(); err != nil {
 		return err
