@@ -31,7 +31,7 @@ func checkCommand(e *env) *cli.Command {
 			"Exit status 4 when something is missing or wrong; a warning alone is 0.",
 		Flags: concat(stateFlags(), clusterFlags(), catalogueFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "to", Value: "-", Usage: "`TARGET` to look at: - (none), a directory, or kafka://host:port/topic", Category: catOutput},
-			runFlag(),
+			runFlag(), shardFlag(),
 			&cli.Uint64Flag{Name: "seed", Value: 42, Base: 10, Usage: "`SEED` of the events", Category: catSequence},
 			&cli.IntFlag{Name: "send", Value: 20, Usage: "send `N` test events into a topic that is deleted again; 0: none", Category: catTarget},
 		}),

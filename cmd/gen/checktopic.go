@@ -414,7 +414,8 @@ func (x *checkup) whichRun() string {
 func (x *checkup) kept(target string) (core.Run, error) {
 	runs, err := store.Open(x.opts.state).Runs()
 	for _, r := range runs {
-		if r.Err == nil && r.Name == x.opts.run && r.Target == target {
+		shard, err := core.ParseShard(cmp.Or(r.Shard, core.Shard{}.String()))
+		if r.Err == nil && err == nil && r.Name == x.opts.run && r.Target == target && shard.String() == x.opts.config.Shard.String() {
 			return r.Run, nil
 		}
 	}

@@ -43,7 +43,7 @@ func exitCode(err, cause error) int {
 		return exitDone
 	case errors.Is(err, errFindings):
 		return exitFindings
-	case errors.Is(err, errUsage), errors.Is(err, files.ErrScheme), errors.Is(err, core.ErrParams), errors.Is(err, core.ErrRate), errors.Is(err, core.ErrStages), errors.Is(err, core.ErrArrivals), errors.As(err, &library):
+	case errors.Is(err, errUsage), errors.Is(err, files.ErrScheme), errors.Is(err, core.ErrParams), errors.Is(err, core.ErrRate), errors.Is(err, core.ErrStages), errors.Is(err, core.ErrArrivals), errors.Is(err, core.ErrShard), errors.As(err, &library):
 		return exitUsage
 	case isMismatch(err):
 		return exitMismatch
@@ -60,7 +60,7 @@ func exitCode(err, cause error) int {
 func isMismatch(err error) bool {
 	for _, is := range []error{
 		errMismatch, files.ErrOtherRun, kafka.ErrOtherRun, kafka.ErrOtherOwner, kafka.ErrNoCursor, kafka.ErrLostData,
-		kafka.ErrTopicReplaced, kafka.ErrPartitions, kafka.ErrHanging, kafka.ErrNoRecords, kafka.ErrHoles, kafka.ErrSchedule,
+		kafka.ErrTopicReplaced, kafka.ErrPartitions, kafka.ErrSuperseded, kafka.ErrHanging, kafka.ErrNoRecords, kafka.ErrHoles, kafka.ErrSchedule,
 	} {
 		if errors.Is(err, is) {
 			return true

@@ -22,15 +22,15 @@ type topicAnswer struct {
 	kafka.Description
 	Offsets     int64          `json:"offsets"`           // that the partitions hold
 	Events      uint64         `json:"events"`            // that the cursors say were delivered
-	Runs        []topicRun     `json:"runs"`              // in order of name
+	Runs        []inspectedRun `json:"runs"`              // in order of name
 	CursorTopic string         `json:"cursorTopic"`       // where the cursors were looked for
 	Trouble     string         `json:"trouble,omitempty"` // with the cursors
 	Last        []kafka.Record `json:"last,omitempty"`    // in order of time
 }
 
-// topicRun is a run into a topic.
-type topicRun struct {
-	kafka.Cursor
+// inspectedRun is a run into a topic.
+type inspectedRun struct {
+	kafka.Standing
 	ID     string   `json:"id"`   // what its headers begin with, hexadecimal
 	Lost   bool     `json:"lost"` // the topic of its events was deleted since
 	Replay []string `json:"replay"`
@@ -42,7 +42,7 @@ func inspectTopic(ctx context.Context, e *env, c *cli.Context, target string, la
 		return err
 	}
 	defer conn.Close()
-	a := topicAnswer{Target: target, CursorTopic: conn.CursorTopic, Runs: []topicRun{}}
+	a := topicAnswer{Target: target, CursorTopic: conn.CursorTopic, Runs: []inspectedRun{}}
 	if a.Description, err = conn.Describe(ctx); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (a *topicAnswer) addRuns(ctx context.Context, conn *kafka.Connection) error
 	for _, name := range slices.Sorted(maps.Keys(cursors)) {
 		cursor := *cursors[name]
 		id := cursor.RunID()
-		run := topicRun{Cursor: cursor, ID: hex.EncodeToString(id[:]), Lost: cursor.TopicID != a.TopicID, Replay: replay(cursor.Run, 0)}
+		run := inspectedRun{Standing: cursor, ID: hex.EncodeToString(id[:]), Lost: cursor.TopicID != a.TopicID, Replay: replay(cursor.Run, 0)}
 		if !run.Lost {
 			a.Events += cursor.Next
 		}
@@ -159,7 +159,7 @@ func openTexts(open []kafka.NamedTransaction) (texts []string) {
 	return texts
 }
 
-func (r topicRun) rows(row func(name, format string, args ...any)) {
+func (r inspectedRun) rows(row func(name, format string, args ...any)) {
 	state := fmt.Sprintf("next event %d", r.Next)
 	switch {
 	case r.Lost:
@@ -176,6 +176,12 @@ func (r topicRun) rows(row func(name, format string, args ...any)) {
 	}
 	row("run", "%s: seed %d, snapshot %.8s, %s", name, r.Seed, r.Snapshot, state)
 	row("  committed", "%s by %s", time.UnixMilli(r.Time).UTC().Format(time.RFC3339), r.Owner)
+	if r.Cut.Shards > 1 || r.Cut.Pending {
+		row("  shards", "%s", r.cutText())
+	}
+	for _, shard := range r.Shards {
+		row("  "+shard.Shard, "next event %d, committed %s by %s", shard.Next, time.UnixMilli(shard.Time).UTC().Format(time.RFC3339), shard.Owner)
+	}
 	row("  recipe", "%s", recipeText(r.Recipe))
 	for _, g := range r.Schedule.Segments {
 		row("  schedule", "from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start))
@@ -183,6 +189,15 @@ func (r topicRun) rows(row func(name, format string, args ...any)) {
 	for _, line := range r.Replay {
 		row("  replay", "%s", line)
 	}
+}
+
+// cutText says into how many shards a run is cut.
+func (r inspectedRun) cutText() string {
+	s := fmt.Sprintf("%d since generation %d, which began at events %d to %d", r.Cut.Shards, r.Cut.Generation, r.Cut.Next, r.Cut.Front())
+	if r.Cut.Pending {
+		s = fmt.Sprintf("being cut into %d, its generation %d, by %s", r.Cut.Shards, r.Cut.Generation, r.Cut.Owner)
+	}
+	return s
 }
 
 func (a topicAnswer) recordText(r kafka.Record) string {

@@ -136,7 +136,8 @@ type liveAnswer struct {
 	Total    uint64      `json:"total"`
 
 	From     uint64  `json:"from"`
-	Sent     uint64  `json:"sent"` // events
+	Events   uint64  `json:"events"` // committed by this process
+	Sent     uint64  `json:"sent"`   // events
 	Next     uint64  `json:"next"`
 	Due      uint64  `json:"due"` // 0: nobody paces
 	Wanted   float64 `json:"wanted"`
@@ -168,7 +169,7 @@ func (w *watch) live() liveAnswer {
 	now := w.now()
 	a := liveAnswer{
 		Time: now.UnixMilli(), Seconds: now.Sub(w.begun).Seconds(), State: r.State, Run: w.view.Run, Target: w.view.Target, Total: w.view.Total,
-		From: r.From, Sent: r.Sent, Next: r.Next, Due: r.Due, Wanted: r.Rate,
+		From: r.From, Events: r.Events, Sent: r.Sent, Next: r.Next, Due: r.Due, Wanted: r.Rate,
 		Behind: r.Behind.Seconds(), Skipped: r.Skipped.Seconds(), Restarts: r.Restarts,
 		LagSent: quantilesOf(r.Lags.Sent), LagCommitted: quantilesOf(r.Lags.Committed), Interval: quantilesOf(r.Lags.Gaps),
 		Samples: append([]sample{}, w.samples...),

@@ -168,14 +168,14 @@ function drawCharts() {
 }
 
 function draw() {
-  const paced = live.due > 0, last = live.samples.at(-1), done = live.next - live.from;
+  const paced = live.due > 0, last = live.samples.at(-1), done = live.events;
   document.title = `${live.state} · ${live.run || "gen"}`;
   set("run", live.run);
   set("state", live.state);
   $("state").className = "state " + classOf(live.state);
   set("target", live.target);
   set("events", whole.format(done));
-  set("total", live.total ? `of ${whole.format(live.total)} events, ${share.format(done / live.total)}` : "events by this process");
+  set("total", live.total ? `of ${whole.format(live.total)} events, ${share.format((live.next - live.from) / live.total)}` : "events by this process");
   set("rate", last ? rate(last.rate) : "–");
   set("wanted", paced ? `of ${rate(live.wanted)} events/s` : "events/s");
   set("lag", last && last.lag ? lag(last.lag.p99) : "–");

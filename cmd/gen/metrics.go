@@ -65,7 +65,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 		send(descState, prometheus.GaugeValue, is, string(state))
 	}
 	send(descSent, prometheus.CounterValue, float64(r.Sent))
-	send(descCommitted, prometheus.CounterValue, float64(r.Next-r.From))
+	send(descCommitted, prometheus.CounterValue, float64(r.Events))
 	send(descNext, prometheus.GaugeValue, float64(r.Next))
 	send(descRestarts, prometheus.CounterValue, float64(r.Restarts))
 	if r.Lags.Sent != nil {

@@ -37,7 +37,7 @@ func repairCommand(e *env) *cli.Command {
 			"transaction whose end the broker has lost (KAFKA-20734). A process that drives\n" +
 			"the run is shut out by the first and the last.",
 		Flags: concat(stateFlags(), sequenceFlags(), clusterFlags(), []cli.Flag{
-			runFlag(), takeOverFlag(),
+			runFlag(), takeOverFlag(), shardFlag(),
 			&cli.BoolFlag{Name: "from-topic", Usage: "write the cursor anew from the topic", Category: catTarget, DisableDefaultText: true},
 			&cli.BoolFlag{Name: "accept-broker", Usage: "put the state directory back to the broker's cursor", Category: catTarget, DisableDefaultText: true},
 			&cli.BoolFlag{Name: "end-hanging", Usage: "end the run's hanging transaction", Category: catTarget, DisableDefaultText: true},
@@ -147,6 +147,7 @@ func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptio
 	}
 	run := core.Run{
 		Name: runName(c), Target: known, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: c.Uint64("seed"), Format: core.FormatVersion, Schedule: asked.fresh,
+		Shard: config.Shard.String(),
 	}
 	file, err := openRun(e, store.Open(c.String("state")), run)
 	if err != nil {
@@ -177,7 +178,9 @@ func repairFromTopic(ctx context.Context, job *repairJob) (repairAnswer, error) 
 		return repairAnswer{}, err
 	}
 	if job.act {
-		err = job.file.Save(c.Run)
+		kept := c
+		kept.Shard = job.Shard.String()
+		err = job.file.Save(kept.Run)
 	}
 	return repairAnswer{
 		Plan: fmt.Sprintf("the records say that events up to %d are delivered, incarnation %d, placed by %d partitions: write this cursor", c.Next-1, c.Incarnation, c.Partitions),

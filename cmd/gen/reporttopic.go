@@ -45,7 +45,7 @@ func openReportedTopic(ctx context.Context, e *env, c *cli.Context, o reportOpti
 	if err != nil {
 		return nil, conn.Explain(err)
 	}
-	cursor := *cursors[name]
+	cursor := cursors[name].Cursor
 	r := &reported{events: offsets(extents), seed: &cursor.Seed, close: conn.Close}
 	for _, run := range runs {
 		if run.Sequence != nil {
@@ -79,7 +79,7 @@ func openReportedTopic(ctx context.Context, e *env, c *cli.Context, o reportOpti
 }
 
 // onlyRun returns the run that is asked for, or the only one.
-func onlyRun(cursors map[string]*kafka.Cursor, asked string, conn *kafka.Connection) (string, error) {
+func onlyRun(cursors map[string]*kafka.Standing, asked string, conn *kafka.Connection) (string, error) {
 	names := slices.Sorted(maps.Keys(cursors))
 	switch {
 	case asked != "":

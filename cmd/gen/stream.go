@@ -27,6 +27,9 @@ func streamCommand(e *env) *cli.Command {
 			"  gen stream --to kafka://kafka1:9093/ratings --kafka-config client.properties\n\n" +
 			"Event time and pace are two things: --rate and --start fix each event's\n" +
 			"timestamp; --speed says how fast that time is played and changes no byte.\n\n" +
+			"Several processes, on several machines, deliver one run together, each some of\n" +
+			"the partitions; or --producers does so in one process:\n\n" +
+			"  gen stream --to kafka://127.0.0.1:9092/ratings --shard 0/3\n\n" +
 			"--http 127.0.0.1:9464 shows the run while it goes on: a page at /, Prometheus\n" +
 			"metrics at /metrics.",
 		Flags: concat(stateFlags(), sequenceFlags(), targetFlags("60s"), topicFlags(), copiesFlags(), []cli.Flag{
@@ -79,6 +82,12 @@ func parseStream(c *cli.Context, e *env) (o deliverOptions, limit time.Duration,
 	limit = c.Duration("for")
 	if c.IsSet("for") && limit <= 0 {
 		return o, 0, fmt.Errorf("%w: --for %s: want a time above 0", errUsage, limit)
+	}
+	if o.producers = c.Int("producers"); o.producers < 1 || o.producers > 64 {
+		return o, 0, fmt.Errorf("%w: --producers %d: want 1 to 64", errUsage, o.producers)
+	}
+	if o.producers > 1 && c.IsSet("shard") {
+		return o, 0, fmt.Errorf("%w: --producers and --shard: one of both; what they deliver is a shard each", errUsage)
 	}
 	o.workers, o.watch = runtime.NumCPU(), newWatch(e)
 	o.watch.meter.Slack = c.Duration("commit-interval")

@@ -46,6 +46,10 @@ func (a *tally) advance(from, to uint64) {
 		events := a.events[:min(uint64(len(a.events)), to-a.next)]
 		a.view.Sequence.Fill(events, a.next)
 		for _, e := range events {
+			if a.view.Partitions > 0 && !a.view.Shard.Owns(core.Partition(e.User, a.view.Partitions)) {
+				continue
+			}
+			a.count++
 			a.ratings[e.Rating]++
 			for mask := a.masks[e.Movie]; mask != 0; mask &= mask - 1 {
 				a.genres[bits.TrailingZeros32(mask)]++
@@ -55,6 +59,5 @@ func (a *tally) advance(from, to uint64) {
 			}
 		}
 		a.next += uint64(len(events))
-		a.count += uint64(len(events))
 	}
 }

@@ -21,18 +21,19 @@ import (
 
 // deliverOptions are what stream and dump have in common.
 type deliverOptions struct {
-	state    string
-	to       string
-	run      string
-	seed     uint64
-	schedule scheduleOptions
-	format   encode.Format
-	segment  files.Segmenting
-	from     uint64
-	count    uint64 // 0: no end
-	workers  int
-	shard    core.Shard
-	dir      files.Options
+	state     string
+	to        string
+	run       string
+	seed      uint64
+	schedule  scheduleOptions
+	format    encode.Format
+	segment   files.Segmenting
+	from      uint64
+	count     uint64 // 0: no end
+	workers   int
+	shard     core.Shard
+	producers int // into a topic
+	dir       files.Options
 	paceOptions
 	again string // flags by which another command means the same run
 	http  string // address of the live page; empty: none
@@ -118,6 +119,7 @@ func epochEvents(c *cli.Context, state string) (uint64, error) {
 type summary struct {
 	Kind     string  `json:"kind"` // "summary"
 	Run      string  `json:"run,omitempty"`
+	Shard    string  `json:"shard,omitempty"` // of a run that is cut
 	Target   string  `json:"target"`
 	Snapshot string  `json:"snapshot"`
 	Seed     uint64  `json:"seed"`
@@ -151,7 +153,7 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	stop := o.progress(e, view{Target: "stdout", Sequence: seq, Total: o.count, Hidden: e.stdoutTerminal}, &done)
 	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout, files.Grace), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done, Meter: o.meter()}
 	begin := e.now()
-	pacer := o.pacer(e, seq.Schedule, o.from, 0)
+	pacer := o.pacer(e, seq.Schedule, o.from, 0, 1)
 	pipe.Meter.Begin(o.from, pacer)
 	var next uint64
 	if pacer != nil {
@@ -373,7 +375,7 @@ func (d *delivery) accepted(next uint64) (files.Wait, error) {
 		total = end - next
 	}
 	d.stop = d.opts.progress(d.env, view{Run: d.record.Name, Target: d.job.Dir.URL(), Sequence: d.job.Sequence, Total: total}, d.job.Events)
-	pacer := d.opts.pacer(d.env, d.job.Meta.Schedule, next, 0)
+	pacer := d.opts.pacer(d.env, d.job.Meta.Schedule, next, 0, 1)
 	d.job.Meter.Begin(next, pacer)
 	if pacer == nil {
 		return nil, nil
@@ -408,7 +410,7 @@ func openRun(e *env, state *store.State, r core.Run) (*store.RunFile, error) {
 
 func summarize(e *env, job *files.Job, r core.Run, result files.Result, took time.Duration, m *measured) {
 	sum := summary{
-		Kind: "summary", Run: r.Name, Target: r.Target, Snapshot: r.Snapshot, Seed: r.Seed, From: r.From, Next: result.Next,
+		Kind: "summary", Run: r.Name, Shard: r.Shard, Target: r.Target, Snapshot: r.Snapshot, Seed: r.Seed, From: r.From, Next: result.Next,
 		Events: job.Events.Load(), Resumed: result.Resumed, Done: r.Done, Seconds: took.Seconds(), measured: m,
 	}
 	from, _ := job.Part()

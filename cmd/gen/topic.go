@@ -8,13 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"gen/core"
-	"gen/emit/files"
 	"gen/emit/kafka"
-	"gen/emit/pace"
 	"gen/store"
 
 	"github.com/urfave/cli/v2"
@@ -31,7 +28,8 @@ func topicFlags() []cli.Flag {
 		&cli.IntFlag{Name: "commit-events", Value: d.CommitEvents, Usage: "commit after `N` events at the latest", Category: catTarget},
 		&cli.StringFlag{Name: "record-time", Value: "wall", Usage: "a record's own `TIME`: wall (the clock) or event; retention deletes by it", Category: catTarget},
 		&cli.BoolFlag{Name: "no-header", Usage: "leave out the header that names each event", Category: catTarget, DisableDefaultText: true},
-		takeOverFlag(), partitionRateFlag(),
+		takeOverFlag(), partitionRateFlag(), shardFlag(),
+		&cli.IntFlag{Name: "producers", Value: 1, Usage: "deliver by `N` shards in this process", Category: catTarget},
 		&cli.BoolFlag{Name: "end-hanging", Usage: "end a transaction of this run that the broker has lost (KAFKA-20734); wants the right to do so", Category: catRun, DisableDefaultText: true},
 		&cli.BoolFlag{Name: "restart", Usage: "begin the run anew at event 0, as its next incarnation", Category: catRun, DisableDefaultText: true},
 	}...)
@@ -65,6 +63,9 @@ func parseCluster(c *cli.Context, e *env, to string) (kafka.Config, error) {
 			return config, fmt.Errorf("--kafka-config: %w", err)
 		}
 	}
+	if config.Shard, err = parseShard(c); err != nil {
+		return config, err
+	}
 	config.Owner, err = owner(c.String("state"))
 	return config, err
 }
@@ -89,6 +90,8 @@ func parseTopic(c *cli.Context, e *env, to string) (kafka.Config, error) {
 		return config, fmt.Errorf("%w: --record-time %q: want wall or event", errUsage, c.String("record-time"))
 	case config.CommitEvents < 1:
 		return config, fmt.Errorf("%w: --commit-events %d: want 1 or more", errUsage, config.CommitEvents)
+	case config.Shard.Index > 0 && config.Restart:
+		return config, fmt.Errorf("%w: --restart is for shard 0/%d alone; the others are started without it", errUsage, config.Shard.Of)
 	case config.Partitions < 1:
 		return config, fmt.Errorf("%w: --partitions %d: want 1 or more", errUsage, config.Partitions)
 	case c.IsSet("replication") && config.Replication < 1:
@@ -154,59 +157,6 @@ func owner(state string) (string, error) {
 	return host + ":" + dir, err
 }
 
-// toTopic delivers into a Kafka topic, from where its cursor stands.
-func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config) error {
-	snapshot, err := openSnapshot(e, o.state)
-	if err != nil {
-		return err
-	}
-	schedule := o.schedule.fresh
-	if _, err := endOf(schedule, 0, o.count); err != nil {
-		return err
-	}
-	target, err := lookUp(ctx, config, true)
-	if err != nil {
-		return topicTrouble(err, config, o.again)
-	}
-	run := core.Run{
-		Name: o.run, Target: target, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: o.seed, Format: core.FormatVersion, Schedule: schedule,
-	}
-	file, err := openRun(e, store.Open(o.state), run)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	kept, ok, err := file.Load()
-	if err != nil {
-		return err
-	}
-	delivery := &kafka.Delivery{
-		Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}, Events: new(atomic.Uint64),
-		Resume: o.resumeTopic,
-	}
-	if ok {
-		delivery.Local = kept
-	}
-	delivery.Save = throttledSave(e, file)
-	delivery.Meter, delivery.PartitionRate = o.meter(), o.partitionRate
-	delivery.Pace = func(from uint64) *pace.Pacer {
-		return o.pacer(e, delivery.Sequence.Schedule, from, config.CommitInterval)
-	}
-	return deliver(ctx, e, o, delivery, file)
-}
-
-// resumeTopic returns the schedule and the end of a run that goes on at a cursor.
-func (o deliverOptions) resumeTopic(c kafka.Cursor) (schedule core.Schedule, end uint64, err error) {
-	schedule = o.schedule.fresh
-	if c.Next > 0 {
-		if schedule, err = o.schedule.resume(c.Schedule, c.Next, 0, true); err != nil {
-			return schedule, 0, err
-		}
-	}
-	end, err = endOf(schedule, 0, o.count)
-	return schedule, end, err
-}
-
 // lookUp returns what the target is known by: the cluster's id, as addresses
 // may change, and the topic.
 func lookUp(ctx context.Context, config kafka.Config, create bool) (string, error) {
@@ -237,55 +187,10 @@ func throttledSave(e *env, file *store.RunFile) func(core.Run) error {
 	}
 }
 
-func deliver(ctx context.Context, e *env, o deliverOptions, d *kafka.Delivery, file *store.RunFile) error {
-	begin := e.now()
-	stop, from, begun := func() {}, uint64(0), false
-	d.Begun = func(c kafka.Cursor) {
-		begun, from, begin = true, c.Next, e.now()
-		if from >= d.End {
-			return
-		}
-		banner(e, d.Sequence, fmt.Sprintf("%s, %d partitions", d.Run.Target, c.Partitions), c.Next, o.speed, o.format.Name)
-		if c.Next == 0 && !o.schedule.startNow && o.speed > 0 {
-			e.ui.say("event time starts %s; --start now for live traffic", timeText(d.Sequence.Schedule.At(c.Next)))
-		}
-		total := uint64(0)
-		if o.count > 0 {
-			total = d.End - c.Next
-		}
-		stop = o.progress(e, view{Run: c.Name, Target: d.Run.Target, Sequence: d.Sequence, Total: total, Partitions: c.Partitions}, d.Events)
-	}
-	cursor, err := d.Deliver(ctx)
-	stop()
-	if cursor.Next > from || err == nil {
-		if saveErr := file.Save(cursor.Run); saveErr != nil {
-			e.ui.warn("%v; Kafka's own cursor counts", saveErr)
-		}
-	}
-	if err == nil || isStop(err) {
-		took := e.now().Sub(begin)
-		sum := summary{
-			Kind: "summary", Run: cursor.Name, Target: d.Run.Target, Snapshot: cursor.Snapshot, Seed: cursor.Seed, Next: cursor.Next,
-			Events: d.Events.Load(), Resumed: from > 0, Done: begun && cursor.Next >= d.End, Seconds: took.Seconds(), measured: o.watch.measured(),
-		}
-		text := fmt.Sprintf("%d events committed in %.1f s, %s; next event %d", sum.Events, sum.Seconds, sum.rate(), cursor.Next)
-		switch {
-		case !begun:
-			text = "stopped before the run began; nothing was sent"
-		case err == nil && from >= d.End:
-			text = fmt.Sprintf("%s holds %s of the run already; nothing to do", d.Run.Target, files.RangeText(0, from))
-		case sum.Done:
-			text += ": the run is complete"
-		}
-		e.ui.summary(sum, text+sum.lagText())
-	}
-	return topicTrouble(err, d.Config, o.again)
-}
-
 // sameRun returns the flags by which another command means the same run.
 func sameRun(c *cli.Context) string {
 	flags := fmt.Sprintf("--run %s --seed %d", runName(c), c.Uint64("seed"))
-	for _, name := range []string{"state", "cursor-topic", "kafka-config"} {
+	for _, name := range []string{"state", "cursor-topic", "kafka-config", "shard"} {
 		if c.IsSet(name) {
 			flags += " --" + name + " " + c.String(name)
 		}
@@ -302,6 +207,9 @@ func topicTrouble(err error, config kafka.Config, run string) error {
 	case err == nil, isStop(err), errors.Is(err, errNoBroker):
 		return err
 	case errors.As(err, &hanging):
+		if shard, err := core.ParseShard(hanging.Shard); err == nil && shard.Count() > 1 && !strings.Contains(run, "--shard") {
+			run += " --shard " + hanging.Shard
+		}
 		return withHint(err, hangingHint(hanging, config, repair("end-hanging --yes")))
 	case errors.Is(err, kafka.ErrOtherRun):
 		return withHint(err, "go on with the saved values, start another run with --run NAME, or begin anew with --restart")
@@ -315,6 +223,8 @@ func topicTrouble(err error, config kafka.Config, run string) error {
 		return withHint(err, repair("from-topic")+" when the cursor alone was lost; else gen verify names what is missing, and --restart begins the run anew")
 	case errors.Is(err, kafka.ErrTopicReplaced), errors.Is(err, kafka.ErrPartitions):
 		return withHint(err, "begin the run anew with --restart")
+	case errors.Is(err, kafka.ErrSuperseded):
+		return withHint(err, "start the shards of that generation, or change the run back with --take-over, which shuts them out")
 	case errors.Is(err, kafka.ErrOtherOwner):
 		return withHint(err, "stop it first; --take-over fences it")
 	}

@@ -59,7 +59,7 @@ const jsonHelp = "With --json the answer is one object. For both: counts, by kin
 	"kind, n (the event), to (events n up to, not including, to), file, want, got.\n" +
 	"Of a directory: from, next, finished, files, rows; of a finding row. Of a topic:\n" +
 	"topic, partitions and hidden (each partition, start, end), records, foreign,\n" +
-	"runs (each run, id, incarnation, compared, next, records, inFlight, earlier,\n" +
+	"runs (each run, id, incarnation, compared, next, nexts, records, inFlight, earlier,\n" +
 	"noHeader, and first: by partition the event that retention left first); of a\n" +
 	"finding run, partition, offset, toOffset, after (the offset before missing\n" +
 	"events), count.\n\n"

@@ -82,7 +82,7 @@ func offsets(extents []kafka.Extent) (n uint64) {
 
 // topicRuns returns the runs behind the cursors of a topic, in order of name.
 // When one of them is asked for, the others will not be compared.
-func topicRuns(state string, cursors map[string]*kafka.Cursor, only string) ([]verify.TopicRun, error) {
+func topicRuns(state string, cursors map[string]*kafka.Standing, only string) ([]verify.TopicRun, error) {
 	names := slices.Sorted(maps.Keys(cursors))
 	if only != "" && cursors[only] == nil {
 		found := "no run at all"
@@ -93,7 +93,7 @@ func topicRuns(state string, cursors map[string]*kafka.Cursor, only string) ([]v
 	}
 	var runs []verify.TopicRun
 	for _, name := range names {
-		run := verify.TopicRun{Cursor: *cursors[name]}
+		run := verify.TopicRun{Cursor: cursors[name].Cursor}
 		if only == "" || only == name {
 			c := run.Cursor
 			snapshot, err := snapshotOf(state, c.Snapshot, c.Recipe)
@@ -143,7 +143,11 @@ func runLines(b *strings.Builder, run verify.RunReport) {
 		fmt.Fprintf(b, "run %s: %d records, not compared\n", name, run.Records+run.InFlight)
 		return
 	}
-	fmt.Fprintf(b, "run %s: events up to %d, %d records", name, run.Next, run.Records)
+	front := ""
+	if len(run.Nexts) > 0 {
+		front = fmt.Sprintf(", in some partitions up to %d", slices.Max(run.Nexts))
+	}
+	fmt.Fprintf(b, "run %s: events up to %d%s, %d records", name, run.Next, front, run.Records)
 	if run.InFlight > 0 {
 		fmt.Fprintf(b, ", %d more in flight", run.InFlight)
 	}
@@ -155,7 +159,7 @@ func runLines(b *strings.Builder, run verify.RunReport) {
 		b.WriteString("  without headers the records of earlier incarnations count as duplicated\n")
 	}
 	for _, p := range slices.Sorted(maps.Keys(run.First)) {
-		if run.First[p] >= run.Next {
+		if run.First[p] >= run.NextOf(p) {
 			fmt.Fprintf(b, "  partition %d: retention has deleted all of the run\n", p)
 			continue
 		}

@@ -25,7 +25,8 @@ type view struct {
 	Sequence    *core.Sequence
 	Total       uint64 // events to come; 0: there is no end
 	Partitions  int    // of a topic
-	Hidden      bool   // the terminal is taken by the events
+	Shard       core.Shard
+	Hidden      bool // the terminal is taken by the events
 }
 
 // watch looks at a stream once a second and shows it: as a line on a terminal,
@@ -41,7 +42,7 @@ type watch struct {
 	tally   *tally // nil: nobody looks
 	serving bool
 	samples []sample
-	next    uint64 // of the sample before
+	events  uint64 // of the sample before
 	at      time.Time
 }
 
@@ -134,13 +135,13 @@ func (w *watch) look() {
 	defer w.mu.Unlock()
 	now := w.now()
 	if w.at.IsZero() {
-		w.at, w.next = now.Add(-sampleEvery), r.From
+		w.at, w.events = now.Add(-sampleEvery), 0
 	}
 	s := sample{Time: now.UnixMilli(), Wanted: r.Rate, Next: r.Next, State: r.State, Lag: quantilesOf(recent)}
 	if since := now.Sub(w.at).Seconds(); since > 0 {
-		s.Rate = float64(r.Next-w.next) / since
+		s.Rate = float64(r.Events-w.events) / since
 	}
-	w.at, w.next = now, r.Next
+	w.at, w.events = now, r.Events
 	if len(w.samples) == keptSamples {
 		w.samples = append(w.samples[:0], w.samples[1:]...)
 	}
@@ -189,9 +190,13 @@ func (w *watch) show(n int) {
 // line is a delivery in one line.
 func (w *watch) line(r meter.Reading, rate float64, lag *quantiles) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d", r.Next-r.From)
-	if w.view.Total > 0 {
-		fmt.Fprintf(&b, " of %d (%.1f%%)", w.view.Total, 100*float64(r.Next-r.From)/float64(w.view.Total))
+	fmt.Fprintf(&b, "%d", r.Events)
+	percent := 100 * float64(r.Next-r.From) / float64(max(1, w.view.Total))
+	switch {
+	case w.view.Total > 0 && w.view.Shard.Count() > 1: // how many of them are its own is not known
+		fmt.Fprintf(&b, " (%.1f%%)", percent)
+	case w.view.Total > 0:
+		fmt.Fprintf(&b, " of %d (%.1f%%)", w.view.Total, percent)
 	}
 	fmt.Fprintf(&b, " events, %s", rateText(rate))
 	if r.Due > 0 {
@@ -205,7 +210,7 @@ func (w *watch) line(r meter.Reading, rate float64, lag *quantiles) string {
 }
 
 func progressFields(r meter.Reading, rate float64, lag *quantiles) []any {
-	fields := []any{"state", r.State, "events", r.Next - r.From, "next", r.Next, "rate", rate, "restarts", r.Restarts}
+	fields := []any{"state", r.State, "events", r.Events, "next", r.Next, "rate", rate, "restarts", r.Restarts}
 	if r.Due > 0 {
 		fields = append(fields, "wanted", r.Rate, "due", r.Due, "behind_seconds", r.Behind.Seconds(), "skipped_seconds", r.Skipped.Seconds())
 	}

@@ -34,7 +34,7 @@ func (c *chaos) producerID() int64 {
 	c.t.Helper()
 	conn := c.connect()
 	defer conn.Close()
-	id := transactionalID(c.topic, chaosRun)
+	id := transactionalID(c.topic, chaosRun, onlyShard)
 	described, err := conn.admin.DescribeTransactions(c.t.Context(), id)
 	if err == nil {
 		err = described[id].Err

@@ -125,7 +125,7 @@ func (c *chaos) hanging() (open []string) {
 	c.t.Helper()
 	conn := c.connect()
 	defer conn.Close()
-	id := transactionalID(c.topic, chaosRun)
+	id := transactionalID(c.topic, chaosRun, onlyShard)
 	for late := time.Now().Add(longest); ; {
 		described, err := conn.admin.DescribeTransactions(c.t.Context(), id)
 		if err == nil {

@@ -87,7 +87,7 @@ func (c *chaos) abandon(o orphan) {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	cursor, err := readCursor(c.t.Context(), conn, chaosRun)
+	cursor, err := readCursor(c.t.Context(), conn, chaosRun, onlyShard)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func (c *chaos) abandon(o orphan) {
 	for _, p := range o.ended {
 		topic, partition := c.topic, int32(p)
 		if p < 0 {
-			topic, partition = conn.CursorTopic, cursorPartition(key(c.topic, chaosRun), conn.cursorPartitions)
+			topic, partition = conn.CursorTopic, cursorPartition(key(c.topic, chaosRun, onlyShard), conn.cursorPartitions)
 		}
 		c.writeMarker(conn, kadm.TxnMarkers{ProducerID: id, ProducerEpoch: epoch + 1, Commit: o.commit, Topics: kadm.TopicsSet{topic: {partition: {}}}})
 	}
@@ -113,7 +113,7 @@ func (c *chaos) abandon(o orphan) {
 func (c *chaos) initProducer(conn *Connection) (id int64, epoch int16) {
 	c.t.Helper()
 	req := kmsg.NewPtrInitProducerIDRequest()
-	req.TransactionalID = kmsg.StringPtr(transactionalID(c.topic, chaosRun))
+	req.TransactionalID = kmsg.StringPtr(transactionalID(c.topic, chaosRun, onlyShard))
 	req.TransactionTimeoutMillis = 10_000
 	resp, err := req.RequestWith(c.t.Context(), conn.client)
 	if err == nil {
@@ -172,7 +172,7 @@ func transactionalBatch(id int64, epoch int16, records []kmsg.Record) []byte {
 func (c *chaos) produceRaw(conn *Connection, topic string, partition int32, batch []byte) {
 	c.t.Helper()
 	req := kmsg.NewPtrProduceRequest()
-	req.TransactionID = kmsg.StringPtr(transactionalID(c.topic, chaosRun))
+	req.TransactionID = kmsg.StringPtr(transactionalID(c.topic, chaosRun, onlyShard))
 	req.Acks, req.TimeoutMillis = -1, 10_000
 	p := kmsg.NewProduceRequestTopicPartition()
 	p.Partition, p.Records = partition, batch

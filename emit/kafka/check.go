@@ -201,7 +201,7 @@ type Transactions struct {
 // brokers forget the id that was tried after a week
 // (transactional.id.expiration.ms).
 func (conn *Connection) LookAtTransactions(ctx context.Context, run, scratch string) Transactions {
-	t := Transactions{ID: transactionalID(conn.Topic, run), Scratch: transactionalID(scratch, scratchRun)}
+	t := Transactions{ID: transactionalID(conn.Topic, run, conn.Shard.String()), Scratch: transactionalID(scratch, scratchRun, core.Shard{}.String())}
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.TransactionalID = kmsg.StringPtr(t.Scratch)
 	req.TransactionTimeoutMillis = int32(conn.TransactionTimeout.Milliseconds())
@@ -336,13 +336,13 @@ func partitionName(topic string, partition int32) string {
 	return fmt.Sprintf("%s-%d", topic, partition)
 }
 
-// LookAtRun returns the cursor of a run, nil when it has none, and the error
-// with which a delivery would refuse to go on, see decide.go. It does not look
-// for records of a run without a cursor.
+// LookAtRun returns where a run, or a shard of it, stands, nil when it has not
+// begun, and the error with which a delivery would refuse to go on, see decide.go.
+// It does not look for records of a run without a cursor.
 func (conn *Connection) LookAtRun(ctx context.Context, asked Cursor, local core.Run) (found *Cursor, err error) {
 	if conn.cursorPartitions > 0 {
-		if found, err = peekCursor(ctx, conn, asked.Name); err != nil {
-			return nil, err
+		if found, err = conn.lookAtShard(ctx, asked.Name); err != nil {
+			return found, err
 		}
 	}
 	if found != nil {
@@ -350,4 +350,30 @@ func (conn *Connection) LookAtRun(ctx context.Context, asked Cursor, local core.
 	}
 	_, err = decide(situation{kafka: found, local: local, asked: asked, topicID: conn.topicID, partitions: conn.partitions})
 	return found, err
+}
+
+func (conn *Connection) lookAtShard(ctx context.Context, run string) (*Cursor, error) {
+	g, err := readGeneration(ctx, conn, run, conn.lastStable)
+	if err != nil {
+		return nil, err
+	}
+	change, err := decideGeneration(g, conn.Shard, false, conn.TakeOver)
+	if err != nil {
+		return nil, err
+	}
+	if !change {
+		return conn.shardCursor(ctx, run, conn.Shard, g, conn.lastStable)
+	}
+	g = g.begun()
+	shards, err := cursorsOf(ctx, conn, run, g, conn.lastStable)
+	if err != nil {
+		return nil, err
+	}
+	c := g.stand(shards)
+	if c == nil {
+		return nil, nil
+	}
+	own := c.of(conn.Shard)
+	own.Done = c.Done
+	return &own, nil
 }

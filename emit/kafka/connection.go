@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"gen/core"
+
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,10 +37,12 @@ type Config struct {
 	TakeOver           bool   // do not wait for another owner to be quiet
 	Restart            bool   // begin the run anew
 	EndHanging         bool   // end a transaction of this run that the broker has lost
+	Shard              core.Shard
 	Say                func(format string, args ...any)
 
-	again bool  // the process has driven the run before
-	took  int64 // Time of the cursor that it went on from
+	again      bool   // the process has driven the run before
+	took       int64  // Time of the cursor that it went on from
+	generation uint32 // in which it has
 }
 
 // DefaultConfig returns the settings for a target.
@@ -209,6 +213,32 @@ func (conn *Connection) createTopic(ctx context.Context) error {
 	}
 	conn.setTopic(meta)
 	return conn.checkConfigs(ctx)
+}
+
+// findTopic looks again for a topic that was missing: another shard may have made
+// it. One that must be there is looked for for a while: metadata may be old.
+func (conn *Connection) findTopic(ctx context.Context, must bool) error {
+	for tries := 0; conn.topicID == ""; tries++ {
+		meta, err := conn.admin.Metadata(ctx, conn.Topic)
+		if err != nil {
+			return err
+		}
+		if isMissing(meta, conn.Topic) {
+			if !must || tries == 20 {
+				return nil
+			}
+			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+				return err
+			}
+			continue
+		}
+		if meta, err = conn.awaitTopic(ctx, conn.Topic); err != nil {
+			return err
+		}
+		conn.setTopic(meta)
+		return conn.checkConfigs(ctx)
+	}
+	return nil
 }
 
 func (conn *Connection) createCursorTopic(ctx context.Context) error {

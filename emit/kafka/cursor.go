@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"gen/core"
@@ -20,11 +19,11 @@ import (
 // HeaderKey is the key of the header that names an event.
 const HeaderKey = "gen"
 
-// Cursor is the value of a cursor record: how far a run has come.
+// Cursor is the value of a cursor record: how far a run, or a shard of it, has
+// come. Next is the first event that may still be missing in one of its partitions.
 type Cursor struct {
 	core.Run
 	Generation uint32   `json:"generation"` // changes with the number of shards
-	Shard      string   `json:"shard"`      // "0-of-1"
 	Nexts      []uint64 `json:"nexts"`      // of each partition: the first event that may still be missing there
 	TopicID    string   `json:"topicId"`
 	Partitions int      `json:"partitions"` // that the run began with
@@ -33,10 +32,47 @@ type Cursor struct {
 	Time       int64    `json:"time"`  // of the commit, epoch ms
 }
 
-const onlyShard = "0-of-1"
+// ofGeneration takes the place of a shard in the key and the transactional id of
+// what says how many shards a run has.
+const ofGeneration = "generation"
 
-// key returns the key of the cursor record of a run.
-func key(topic, run string) []byte { return []byte(topic + "/" + run + "/" + onlyShard) }
+// key returns the key of the cursor record of a run's shard.
+func key(topic, run, shard string) []byte { return []byte(topic + "/" + run + "/" + shard) }
+
+// NextOf returns the first event that may still be missing in a partition.
+func (c *Cursor) NextOf(partition int) uint64 {
+	if partition < len(c.Nexts) {
+		return c.Nexts[partition]
+	}
+	return c.Next
+}
+
+// Front returns the first event that no partition has.
+func (c *Cursor) Front() uint64 { return max(c.Next, slices.Max(append([]uint64{0}, c.Nexts...))) }
+
+// advanced returns the cursor behind all events of the shard's partitions before
+// next.
+func (c Cursor) advanced(shard core.Shard, next uint64) Cursor {
+	c.Next, c.Nexts = next, slices.Clone(c.Nexts)
+	for p := range c.Nexts {
+		if shard.Owns(p) {
+			c.Nexts[p] = max(c.Nexts[p], next)
+		}
+	}
+	return c
+}
+
+// of returns the cursor of a shard whose partitions stand where those of c do.
+func (c Cursor) of(shard core.Shard) Cursor {
+	c.Shard, c.Done = shard.String(), false
+	c.Next = c.Front()
+	for p, next := range c.Nexts {
+		if shard.Owns(p) {
+			c.Next = min(c.Next, next)
+		}
+	}
+	return c
+}
 
 // RunID returns what the header of a run's records begins with: the first 8
 // bytes of the SHA-256 over topic id, run, incarnation, snapshot, seed and
@@ -63,8 +99,13 @@ func (c Cursor) incarnations() map[[8]byte]uint32 {
 func (c Cursor) record(conn *Connection) (*kgo.Record, error) {
 	c.Time = time.Now().UnixMilli()
 	value, err := json.Marshal(c)
-	k := key(conn.Topic, c.Name)
-	return &kgo.Record{Topic: conn.CursorTopic, Partition: cursorPartition(k, conn.cursorPartitions), Key: k, Value: value}, err
+	return conn.keptRecord(c.Name, c.Shard, value), err
+}
+
+// keptRecord returns a record of the cursor topic.
+func (conn *Connection) keptRecord(run, shard string, value []byte) *kgo.Record {
+	k := key(conn.Topic, run, shard)
+	return &kgo.Record{Topic: conn.CursorTopic, Partition: cursorPartition(k, conn.cursorPartitions), Key: k, Value: value}
 }
 
 // nexts returns the cursors of partitions that all stand at one event.
@@ -92,38 +133,47 @@ func cursorPartition(key []byte, partitions int) int32 {
 // writes it anew from the topic, or a restart does without it.
 var ErrDamagedCursor = errors.New("the cursor record cannot be read")
 
-// readCursor returns the last committed cursor of a run, nil when there is
+// endOf returns up to which offset a partition is read.
+type endOf func(ctx context.Context, topic string, partition int32) (int64, error)
+
+// readCursor returns the last committed cursor of a run's shard, nil when there is
 // none. It reads the cursor's partition up to its present end, for which it
 // waits until no transaction is open below it.
-func readCursor(ctx context.Context, conn *Connection, run string) (*Cursor, error) {
-	return conn.lastCursor(ctx, run, conn.stableEnd)
+func readCursor(ctx context.Context, conn *Connection, run, shard string) (*Cursor, error) {
+	return conn.lastCursor(ctx, run, shard, conn.stableEnd)
 }
 
 // peekCursor is readCursor without waiting: a transaction that is open at the
 // moment hides the cursors behind its beginning.
-func peekCursor(ctx context.Context, conn *Connection, run string) (*Cursor, error) {
-	return conn.lastCursor(ctx, run, conn.lastStable)
+func peekCursor(ctx context.Context, conn *Connection, run, shard string) (*Cursor, error) {
+	return conn.lastCursor(ctx, run, shard, conn.lastStable)
 }
 
-func (conn *Connection) lastCursor(ctx context.Context, run string, end func(context.Context, string, int32) (int64, error)) (*Cursor, error) {
-	r, err := conn.lastCursorRecord(ctx, run, end)
+func (conn *Connection) lastCursor(ctx context.Context, run, shard string, end endOf) (*Cursor, error) {
+	return lastValue[Cursor](ctx, conn, run, shard, end)
+}
+
+// lastValue returns what the last committed record of a key holds, nil when there
+// is none.
+func lastValue[T any](ctx context.Context, conn *Connection, run, shard string, end endOf) (*T, error) {
+	r, err := conn.lastCursorRecord(ctx, run, shard, end)
 	if err != nil || r == nil || r.Value == nil {
 		return nil, err
 	}
-	c := new(Cursor)
-	if err := json.Unmarshal(r.Value, c); err != nil {
+	v := new(T)
+	if err := json.Unmarshal(r.Value, v); err != nil {
 		return nil, fmt.Errorf("%w: offset %d of %s-%d: %w", ErrDamagedCursor, r.Offset, r.Topic, r.Partition, err)
 	}
-	return c, nil
+	return v, nil
 }
 
-// lastCursorRecord returns the last committed record of the run's key below
-// the end of its partition.
-func (conn *Connection) lastCursorRecord(ctx context.Context, run string, end func(context.Context, string, int32) (int64, error)) (last *kgo.Record, err error) {
+// lastCursorRecord returns the last committed record of a key below the end of its
+// partition.
+func (conn *Connection) lastCursorRecord(ctx context.Context, run, shard string, end endOf) (last *kgo.Record, err error) {
 	if conn.cursorPartitions == 0 {
 		return nil, nil // no cursor topic, no cursor
 	}
-	k := key(conn.Topic, run)
+	k := key(conn.Topic, run, shard)
 	partition := cursorPartition(k, conn.cursorPartitions)
 	starts, err := conn.admin.ListStartOffsets(ctx, conn.CursorTopic)
 	if err != nil {
@@ -145,44 +195,8 @@ func (conn *Connection) lastCursorRecord(ctx context.Context, run string, end fu
 	return last, err
 }
 
-// ReadCursors returns the cursors of every run into the topic, by run. Behind a
-// transaction that stays open they are not visible: the ones before are returned
-// then. It returns ErrNoCursorTopic when there is no cursor topic.
-func (conn *Connection) ReadCursors(ctx context.Context) (map[string]*Cursor, error) {
-	if conn.cursorPartitions == 0 {
-		return nil, fmt.Errorf("%w %q on %s", ErrNoCursorTopic, conn.CursorTopic, strings.Join(conn.Brokers, ","))
-	}
-	extents, _, err := conn.settle(ctx, conn.CursorTopic, all(conn.cursorPartitions), Settling)
-	if err != nil {
-		return nil, err
-	}
-	last := map[string]*kgo.Record{}
-	err = conn.read(ctx, conn.CursorTopic, extents, func(r *kgo.Record) {
-		if bytes.HasPrefix(r.Key, []byte(conn.Topic+"/")) { // a topic's name holds no slash
-			last[string(r.Key)] = r
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	cursors := map[string]*Cursor{}
-	for k, r := range last {
-		if r.Value == nil {
-			continue // deleted
-		}
-		c := new(Cursor)
-		if err := json.Unmarshal(r.Value, c); err != nil || c.Partitions < 1 || string(key(conn.Topic, c.Name)) != k {
-			return nil, fmt.Errorf("%w: key %q, offset %d of %s-%d: %w", ErrDamagedCursor, k, r.Offset, r.Topic, r.Partition, firstErr(err, errNotOfKey))
-		}
-		cursors[c.Name] = c
-	}
-	return cursors, nil
-}
-
 // ErrNoCursorTopic is returned when the cluster has no cursor topic.
 var ErrNoCursorTopic = errors.New("there is no cursor topic")
-
-var errNotOfKey = errors.New("it is not the cursor of this key")
 
 // stableEnd returns the high watermark of a partition, after waiting until
 // the last stable offset has reached it: no transaction is open below.

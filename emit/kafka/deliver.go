@@ -23,9 +23,11 @@ type Delivery struct {
 	End      uint64   // the first event that does not belong to the run
 	Local    core.Run // by the state directory; Next is 0 when it has none
 
-	// Resume, when set, is told once where the run goes on, before anything is
-	// sent, and returns its schedule from there on and its end.
-	Resume func(Cursor) (schedule core.Schedule, end uint64, err error)
+	// Resume, when set, is told where the run goes on, before anything is sent, and
+	// returns its schedule and its end. When grow is set the schedule may have a
+	// segment more from the cursor's Front on; else other shards keep the one that is
+	// recorded too.
+	Resume func(c Cursor, grow bool) (schedule core.Schedule, end uint64, err error)
 	// Pace returns the pacer from an event on; nil stands for no pacing. It is
 	// asked once: what an outage delays is caught up.
 	Pace func(from uint64) *pace.Pacer
@@ -46,6 +48,7 @@ type Delivery struct {
 	quota      *pace.Quota
 	commitCost time.Duration // of the last transaction: from its last record to its end
 	outage     outage
+	together   *meeting // with the other shards of the process; nil: there are none
 }
 
 // patience is how long a delivery that has not begun tries to.
@@ -57,7 +60,8 @@ const patience = 30 * time.Second
 // and of Save end it.
 func (d *Delivery) Deliver(ctx context.Context) (Cursor, error) {
 	d.outage.say, d.outage.meter = d.Say, d.Meter
-	d.cursor = Cursor{Run: d.Run, Shard: onlyShard, Generation: 1, NoHeader: d.NoHeader, Owner: d.Owner}
+	d.cursor = Cursor{Run: d.Run, Generation: 1, NoHeader: d.NoHeader, Owner: d.Owner}
+	d.cursor.Shard = d.Shard.String()
 	asked := d.cursor
 	giveUp := time.Now().Add(patience)
 	for {
@@ -83,7 +87,7 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 	if d.cursor.Next > 0 {
 		local = d.cursor.Run
 	}
-	s, err := openSession(ctx, d.Config, *asked, local)
+	s, err := openSession(ctx, d.Config, asked, local, d.Resume)
 	if err != nil {
 		return err
 	}
@@ -91,8 +95,8 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 	d.cursor = s.cursor
 	asked.Incarnation = s.cursor.Incarnation // a later session restarts nothing
 	if !d.again {
-		d.took = s.found
-		if err := d.begin(); err != nil {
+		d.took, d.generation = s.found, s.cursor.Generation
+		if err := d.begin(ctx); err != nil {
 			return fmt.Errorf("%w: %w", errBegin, err)
 		}
 	}
@@ -109,9 +113,9 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 }
 
 // begin fixes what the whole invocation keeps.
-func (d *Delivery) begin() error {
+func (d *Delivery) begin(ctx context.Context) error {
 	if d.Resume != nil {
-		schedule, end, err := d.Resume(d.cursor)
+		schedule, end, err := d.Resume(d.cursor, d.Shard.Count() == 1)
 		if err != nil {
 			return err
 		}
@@ -122,8 +126,12 @@ func (d *Delivery) begin() error {
 	if d.Begun != nil {
 		d.Begun(d.cursor)
 	}
+	from, err := d.together.meet(ctx, d.cursor.Next)
+	if err != nil {
+		return err
+	}
 	if d.Pace != nil && d.cursor.Next < d.End {
-		d.pacer = d.Pace(d.cursor.Next)
+		d.pacer = d.Pace(from)
 	}
 	d.Meter.Begin(d.cursor.Next, d.pacer)
 	return nil
@@ -137,8 +145,8 @@ var (
 // fatal tells whether beginning again cannot help.
 func fatal(err error) bool {
 	for _, is := range []error{
-		ErrOtherRun, ErrOtherOwner, ErrNoCursor, ErrLostData, ErrTopicReplaced, ErrPartitions, ErrHanging, ErrFenced, ErrPolicy, ErrMessageSize,
-		ErrDamagedCursor, errSave, errBegin,
+		ErrOtherRun, ErrOtherOwner, ErrNoCursor, ErrLostData, ErrTopicReplaced, ErrPartitions, ErrHanging, ErrFenced, ErrSuperseded, ErrPolicy, ErrMessageSize,
+		ErrDamagedCursor, core.ErrShard, errSave, errBegin,
 		kerr.TopicAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.SaslAuthenticationFailed,
 		kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidTransactionTimeout, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.PolicyViolation, kerr.InvalidTopicException, kerr.InvalidTimestamp, kerr.UnsupportedCompressionType, kerr.UnsupportedForMessageFormat,
 	} {
@@ -178,17 +186,17 @@ func (d *Delivery) send(ctx context.Context, s *session) error {
 	go d.outage.watch(watching)
 	var begun time.Time // the last transaction
 	for d.cursor.Next < d.End {
-		due, err := d.due(ctx, &begun)
+		due, err := d.due(ctx, feed, &begun)
 		if err != nil {
 			return err
 		}
-		next, err := d.transact(ctx, s, feed, due)
+		next, sent, err := d.transact(ctx, s, feed, due)
 		if err != nil {
 			return s.tellFenced(ctx, err)
 		}
 		testOnlyFailpoint("afterEndTxn")
 		d.outage.committed(next.Next)
-		d.Events.Add(next.Next - d.cursor.Next)
+		d.Events.Add(sent)
 		d.Meter.Committed(next.Next)
 		d.cursor, s.acknowledged = next, next.Run
 		if err := d.Save(next.Run); err != nil {
@@ -200,16 +208,19 @@ func (d *Delivery) send(ctx context.Context, s *session) error {
 	return nil
 }
 
-// due waits until the next event is due and the last transaction began an
+// due waits until the shard's next event is due and the last transaction began an
 // interval ago, and returns the first event that need not be sent yet. It sets
 // when a transaction has begun: to the moment that it waited for, as sleeping too
 // long again and again would add up.
-func (d *Delivery) due(ctx context.Context, begun *time.Time) (uint64, error) {
-	most := min(d.cursor.Next+uint64(d.CommitEvents), d.End)
-	if d.pacer == nil {
-		return most, ctx.Err()
+func (d *Delivery) due(ctx context.Context, f *feed, begun *time.Time) (uint64, error) {
+	own, err := f.peek(ctx)
+	if err != nil {
+		return 0, err
 	}
-	if err := d.pacer.Wait(ctx, d.cursor.Next); err != nil {
+	if d.pacer == nil || own >= d.End { // all that is left is another shard's
+		return d.End, ctx.Err()
+	}
+	if err := d.pacer.Wait(ctx, own); err != nil {
 		return 0, err
 	}
 	moment := begun.Add(d.CommitInterval)
@@ -219,7 +230,8 @@ func (d *Delivery) due(ctx context.Context, begun *time.Time) (uint64, error) {
 	if err := sleep(ctx, time.Until(moment)); err != nil {
 		return 0, err
 	}
-	return d.pacer.Take(d.cursor.Next, most), ctx.Err()
+	most := min(own+uint64(d.CommitEvents*d.Shard.Count()), d.End)
+	return d.pacer.Take(own, most), ctx.Err()
 }
 
 // openFor is how long a transaction takes in events that are due already: the
@@ -229,10 +241,10 @@ func (d *Delivery) openFor() time.Duration {
 	return min(d.TransactionTimeout/3, max(d.CommitInterval, min(20*d.commitCost, time.Second)))
 }
 
-// transact commits, in one transaction, events of the run from the cursor on,
-// before due, and the cursor behind them, which it returns. After an error the
-// outcome is unknown: only the cursor in Kafka tells it.
-func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64) (next Cursor, err error) {
+// transact commits, in one transaction, events of the shard from the cursor on,
+// before due, and the cursor behind them, which it returns with their number. After
+// an error the outcome is unknown: only the cursor in Kafka tells it.
+func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64) (next Cursor, sent uint64, err error) {
 	// A produce in flight must not be cancelled; a broker that does not come
 	// back must not keep the process for ever.
 	late, cancel := afterGrace(ctx, grace)
@@ -244,81 +256,84 @@ func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64
 	})()
 	d.outage.sending(d.cursor.Next)
 	if err := s.begin(late); err != nil {
-		return next, err
+		return next, 0, err
 	}
 	testOnlyFailpoint("afterBegin")
-	to, err := d.produce(ctx, late, s, f, due)
+	to, sent, err := d.produce(ctx, late, s, f, due)
 	if err != nil {
-		return next, err
+		return next, 0, err
 	}
 	testOnlyFailpoint("afterEvents")
 	produced := time.Now()
 	if next, err = d.produceCursor(late, s, f, to); err != nil {
-		return next, err
+		return next, 0, err
 	}
 	testOnlyFailpoint("afterCursorRecord")
 	if err := s.producer.Flush(late); err != nil {
-		return next, fmt.Errorf("send events %d to %d: %w", d.cursor.Next, to-1, err)
+		return next, 0, fmt.Errorf("send events %d to %d: %w", d.cursor.Next, to-1, err)
 	}
 	testOnlyFailpoint("afterFlush")
 	// A commit after a failed produce would commit the rest.
 	if err := f.acks.failure(); err != nil {
-		return next, fmt.Errorf("send events %d to %d: %w", d.cursor.Next, to-1, err)
+		return next, 0, fmt.Errorf("send events %d to %d: %w", d.cursor.Next, to-1, err)
 	}
 	if open := f.acks.open.Load(); open != 0 {
-		return next, fmt.Errorf("send events %d to %d: %d records were not acknowledged", d.cursor.Next, to-1, open)
+		return next, 0, fmt.Errorf("send events %d to %d: %d records were not acknowledged", d.cursor.Next, to-1, open)
 	}
 	if err := s.checkTopic(late); err != nil {
-		return next, err
+		return next, 0, err
 	}
 	if err := s.producer.EndTransaction(late, kgo.TryCommit); err != nil {
-		return next, fmt.Errorf("commit events %d to %d: %w", d.cursor.Next, to-1, err)
+		return next, 0, fmt.Errorf("commit events %d to %d: %w", d.cursor.Next, to-1, err)
 	}
 	s.open = false
 	d.commitCost = time.Since(produced)
-	return next, nil
+	return next, sent, nil
 }
 
 // produce sends events until there are none due, the transaction has been open
-// for long enough or the context ends, and returns the first it has not sent.
-func (d *Delivery) produce(ctx, late context.Context, s *session, f *feed, due uint64) (to uint64, err error) {
+// for long enough or the context ends, and returns the first event up to which all
+// of the shard's are sent, and how many it has sent.
+func (d *Delivery) produce(ctx, late context.Context, s *session, f *feed, due uint64) (to, sent uint64, err error) {
 	enough := time.Now().Add(d.openFor())
-	for to = d.cursor.Next; to < due && f.acks.failure() == nil; {
-		p, err := f.take(ctx, due-to)
-		if (err != nil || p.wait > 0) && to > d.cursor.Next {
+	most := uint64(d.CommitEvents)
+	for to = d.cursor.Next; to < due && sent < most && f.acks.failure() == nil; {
+		p, err := f.take(ctx, due, most-sent)
+		if (err != nil || p.wait > 0) && sent > 0 {
 			break // what is sent is committed
 		}
 		if err != nil {
-			return to, err
+			return to, 0, err
 		}
 		if p.wait > 0 {
 			if err := sleep(ctx, p.wait); err != nil {
-				return to, err
+				return to, 0, err
 			}
 			continue
 		}
 		f.acks.open.Add(int64(len(p.records)))
-		d.Meter.Sent(to, p.events)
+		d.Meter.Sent(p.next-uint64(len(p.events)), p.events)
 		for i := range p.records {
 			if !d.EventTime {
 				p.records[i].Timestamp = p.taken
 			}
 			s.producer.Produce(late, &p.records[i], p.promise)
-			if i == 0 && to == d.cursor.Next {
+			if i == 0 && sent == 0 {
 				testOnlyFailpoint("afterFirstProduce")
 			}
 		}
-		if to += uint64(len(p.records)); time.Now().After(enough) {
+		to, sent = p.next, sent+uint64(len(p.records))
+		if time.Now().After(enough) {
 			break
 		}
 	}
-	return to, nil
+	return to, sent, nil
 }
 
 // produceCursor sends the cursor that stands before event to.
 func (d *Delivery) produceCursor(ctx context.Context, s *session, f *feed, to uint64) (Cursor, error) {
-	next := d.cursor
-	next.Next, next.Nexts, next.Done = to, nexts(to, next.Partitions), to == d.End
+	next := d.cursor.advanced(d.Shard, to)
+	next.Done = to == d.End
 	record, err := next.record(s.Connection)
 	if err != nil {
 		return next, err

@@ -140,7 +140,7 @@ func TestDeliverThroughTransactionTimeout(t *testing.T) {
 			return
 		}
 		if passes++; passes%4 == 0 {
-			awaitState(t, conn.admin, transactionalID(config.Topic, "seed-42"), "Ongoing", false)
+			awaitState(t, conn.admin, transactionalID(config.Topic, "seed-42", onlyShard), "Ongoing", false)
 			timeouts++
 		}
 	}
@@ -175,7 +175,7 @@ func TestDamagedCursor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	k := key(config.Topic, "seed-42")
+	k := key(config.Topic, "seed-42", onlyShard)
 	client, err := kgo.NewClient(kgo.SeedBrokers(config.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)

@@ -63,6 +63,7 @@ func (conn *Connection) openTransactions(ctx context.Context) ([]OpenTransaction
 // not ended.
 type HangingError struct {
 	Run    string
+	Shard  string // or "generation"
 	Open   []OpenTransaction
 	Known  bool  // how it was to end
 	Commit bool  // when that is known
@@ -127,17 +128,17 @@ func (s *session) settleHanging(ctx context.Context) error {
 		commit, err := s.decideHanging(ctx, own)
 		switch {
 		case errors.Is(err, errUnknownOutcome):
-			return &HangingError{Run: s.run, Open: own, Err: err}
+			return &HangingError{Run: s.run, Shard: s.shard, Open: own, Err: err}
 		case err != nil:
 			return err // it may pass, as what made it hang does
 		case !s.EndHanging:
-			return &HangingError{s.run, own, true, commit, nil}
+			return &HangingError{s.run, s.shard, own, true, commit, nil}
 		}
 		switch err := s.endHanging(ctx, own, commit); {
 		case err != nil && passes(err) && !errors.Is(err, errStillOpen):
 			return err
 		case err != nil:
-			return &HangingError{s.run, own, true, commit, err}
+			return &HangingError{s.run, s.shard, own, true, commit, err}
 		}
 		s.Say("ended a transaction that the broker had lost, by %s: %s", outcome(commit), list(own))
 	}
@@ -169,7 +170,7 @@ func (s *session) awaitHanging(ctx context.Context) ([]OpenTransaction, error) {
 // awaitStable returns ErrHanging when a transaction, of whomever, stays open
 // for longer than one of ours may.
 func (s *session) awaitStable(ctx context.Context) error {
-	_, err := s.extents(ctx, s.CursorTopic, []int32{cursorPartition(key(s.Topic, s.run), s.cursorPartitions)})
+	_, err := s.extents(ctx, s.CursorTopic, []int32{cursorPartition(key(s.Topic, s.run, s.shard), s.cursorPartitions)})
 	if err == nil && s.topicID != "" {
 		_, err = s.extents(ctx, s.Topic, all(s.partitions))
 	}
@@ -194,11 +195,11 @@ func (s *session) decideHanging(ctx context.Context, own []OpenTransaction) (com
 	for _, o := range own {
 		open[o.Topic][o.Partition] = true
 	}
-	last, err := s.lastCursorRecord(ctx, s.run, s.lastStable)
+	last, err := s.lastCursorRecord(ctx, s.run, s.shard, s.lastStable)
 	if err != nil {
 		return false, err
 	}
-	if !open[s.CursorTopic][cursorPartition(key(s.Topic, s.run), s.cursorPartitions)] {
+	if !open[s.CursorTopic][cursorPartition(key(s.Topic, s.run, s.shard), s.cursorPartitions)] {
 		return same(last), nil // every transaction holds a cursor record
 	}
 	var visible Cursor

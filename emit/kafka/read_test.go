@@ -225,25 +225,25 @@ func TestReadCursors(t *testing.T) {
 	s := newShelf(t, 1)
 	client := s.producer()
 	put := func(topic, run, value string) {
-		k := key(topic, run)
+		k := key(topic, run, onlyShard)
 		r := &kgo.Record{Topic: "gen.cursors", Partition: cursorPartition(k, 4), Key: k}
 		if value != "" {
 			r.Value = []byte(value)
 		}
 		s.produce(client, r)
 	}
-	put("ratings", "a", `{"run":"a","partitions":2,"next":5}`)
-	put("ratings", "a", `{"run":"a","partitions":2,"next":7}`)
-	put("ratings", "b", `{"run":"b","partitions":2,"next":9}`)
-	put("ratings", "gone", `{"run":"gone","partitions":2,"next":9}`)
+	put("ratings", "a", `{"run":"a","generation":1,"partitions":2,"next":5}`)
+	put("ratings", "a", `{"run":"a","generation":1,"partitions":2,"next":7}`)
+	put("ratings", "b", `{"run":"b","generation":1,"partitions":2,"next":9}`)
+	put("ratings", "gone", `{"run":"gone","generation":1,"partitions":2,"next":9}`)
 	put("ratings", "gone", "")
-	put("ratings2", "c", `{"run":"c","partitions":2,"next":9}`)
+	put("ratings2", "c", `{"run":"c","generation":1,"partitions":2,"next":9}`)
 	put("other", "d", "not for us")
 	cursors, err := s.conn.ReadCursors(context.Background())
 	if err != nil || len(cursors) != 2 || cursors["a"].Next != 7 || cursors["b"].Next != 9 {
 		t.Errorf("ReadCursors = %v, %v, want a at 7 and b at 9", cursors, err)
 	}
-	for _, damaged := range []string{"{", `{"run":"b","partitions":2}`, `{"run":"a"}`} {
+	for _, damaged := range []string{"{", `{"run":"b","generation":1,"partitions":2}`, `{"run":"a","generation":1}`} {
 		put("ratings", "a", damaged)
 		if _, err := s.conn.ReadCursors(context.Background()); !errors.Is(err, ErrDamagedCursor) || !strings.Contains(err.Error(), "ratings/a/0-of-1") {
 			t.Errorf("cursor %s: %v, want ErrDamagedCursor with its key", damaged, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gen/core"
 	"gen/emit/encode"
@@ -31,8 +32,8 @@ type Repair struct {
 	Local    core.Run // by the state directory; Next is 0 when it has none
 }
 
-// HangingPlan is what is known of a run's transaction without shutting out a
-// process that may be at work.
+// HangingPlan is what is known of a shard's transaction without shutting out a
+// process that may be at work. Open may also hold one of the run's generation.
 type HangingPlan struct {
 	TransactionalID string            `json:"transactionalId"`
 	ProducerID      int64             `json:"producerId"`
@@ -40,18 +41,19 @@ type HangingPlan struct {
 	Open            []OpenTransaction `json:"open"`
 }
 
-// PlanHanging looks for open transactions of the run.
+// PlanHanging looks for open transactions of the shard, and of the generation.
 func (r Repair) PlanHanging(ctx context.Context) (plan HangingPlan, err error) {
 	conn, err := Connect(ctx, r.Config, false)
 	if err != nil {
 		return plan, err
 	}
 	defer conn.Close()
-	if err := conn.mustHaveTopic(); err != nil {
+	if err := errors.Join(conn.mustHaveTopic(), r.checkShard(ctx, conn)); err != nil {
 		return plan, err
 	}
-	plan.TransactionalID, plan.Open = transactionalID(r.Topic, r.Run.Name), []OpenTransaction{}
-	described, err := conn.admin.DescribeTransactions(ctx, plan.TransactionalID)
+	plan.TransactionalID, plan.Open = transactionalID(r.Topic, r.Run.Name, r.Shard.String()), []OpenTransaction{}
+	ofRun := transactionalID(r.Topic, r.Run.Name, ofGeneration)
+	described, err := conn.admin.DescribeTransactions(ctx, plan.TransactionalID, ofRun)
 	if err != nil {
 		return plan, fmt.Errorf("describe transactional id %q: %w", plan.TransactionalID, err)
 	}
@@ -65,7 +67,8 @@ func (r Repair) PlanHanging(ctx context.Context) (plan HangingPlan, err error) {
 	plan.ProducerID, plan.State = d.ProducerID, d.State
 	open, err := conn.openTransactions(ctx)
 	for _, o := range open {
-		if o.ProducerID == d.ProducerID {
+		g := described[ofRun]
+		if o.ProducerID == d.ProducerID || g.Err == nil && o.ProducerID == g.ProducerID {
 			plan.Open = append(plan.Open, o)
 		}
 	}
@@ -80,7 +83,12 @@ func (r Repair) EndHanging(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	return s.settleHanging(ctx)
+	if err := s.settleHanging(ctx); err != nil {
+		return err
+	}
+	lead := newSession(s.Connection, s.run, ofGeneration)
+	defer lead.closeProducer()
+	return lead.begun(ctx)
 }
 
 // fence connects and shuts out whoever drives the run.
@@ -89,8 +97,12 @@ func (r Repair) fence(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Connection: conn, run: r.Run.Name, previous: -1, acknowledged: r.Local}
-	err = s.awaitOwner(ctx, r.Owner)
+	s := newSession(conn, r.Run.Name, r.Shard.String())
+	s.acknowledged = r.Local
+	err = r.checkShard(ctx, conn)
+	if err == nil {
+		err = s.awaitOwner(ctx, r.Owner)
+	}
 	if err == nil {
 		err = s.fence(ctx)
 	}
@@ -113,7 +125,21 @@ func (r Repair) PlanFromTopic(ctx context.Context) (Cursor, error) {
 	return r.cursorOf(ctx, conn)
 }
 
-// FromTopic writes that cursor, after whoever drives the run was shut out.
+// checkShard returns ErrSuperseded when the run is cut into another number of
+// shards.
+func (r Repair) checkShard(ctx context.Context, conn *Connection) error {
+	g, err := readGeneration(ctx, conn, r.Run.Name, conn.lastStable)
+	if errors.Is(err, ErrDamagedCursor) {
+		return nil
+	}
+	if err == nil && g.Name != "" && g.Shards != r.Shard.Count() {
+		err = fmt.Errorf("%w\n  asked: shard %s\n  found: %s, by %s", ErrSuperseded, r.Shard, g, g.Owner)
+	}
+	return err
+}
+
+// FromTopic writes that cursor, after whoever drives the run was shut out. Of a run
+// of several shards it begins a generation.
 func (r Repair) FromTopic(ctx context.Context) (Cursor, error) {
 	s, err := r.fence(ctx)
 	if err != nil {
@@ -123,27 +149,60 @@ func (r Repair) FromTopic(ctx context.Context) (Cursor, error) {
 	if err := s.settleHanging(ctx); err != nil {
 		return Cursor{}, err
 	}
-	c, err := r.cursorOf(ctx, s.Connection)
+	g, err := readGeneration(ctx, s.Connection, s.run, s.stableEnd)
+	if err != nil && !errors.Is(err, ErrDamagedCursor) {
+		return Cursor{}, err
+	}
+	if err != nil {
+		g = first()
+	}
+	where := func() (Cursor, error) { return r.cursorOf(ctx, s.Connection) }
+	if r.Shard.Count() > 1 {
+		return s.regenerate(ctx, g, where)
+	}
+	c, err := where()
 	if err != nil {
 		return c, err
 	}
+	c.Generation = g.Generation
 	return c, s.writeCursor(ctx, c)
+}
+
+// regenerate begins a generation anew where the topic says. The record of the one
+// before may be lost: shards of both numbers are shut out.
+func (s *session) regenerate(ctx context.Context, g *Generation, where func() (Cursor, error)) (Cursor, error) {
+	lead := newSession(s.Connection, s.run, ofGeneration)
+	defer lead.closeProducer()
+	if err := lead.begun(ctx); err != nil {
+		return Cursor{}, err
+	}
+	c, err := where() // it may be that nothing can be written
+	if err != nil {
+		return c, err
+	}
+	next := g.next(c, s.Shard, true)
+	if err := lead.writeGeneration(ctx, next); err != nil {
+		return c, err
+	}
+	for _, count := range []int{g.begun().Shards, s.Shard.Count()} {
+		if err := s.fenceShards(ctx, count); err != nil {
+			return c, err
+		}
+	}
+	if c, err = where(); err != nil {
+		return c, err
+	}
+	return c, lead.writeGeneration(ctx, next.complete(c))
 }
 
 // writeCursor commits a cursor alone.
 func (s *session) writeCursor(ctx context.Context, c Cursor) error {
-	if err := s.begin(ctx); err != nil {
-		return err
-	}
 	record, err := c.record(s.Connection)
+	if err == nil {
+		err = s.write(ctx, record)
+	}
 	if err != nil {
-		return err
-	}
-	if err := s.producer.ProduceSync(ctx, record).FirstErr(); err != nil {
-		return fmt.Errorf("send the cursor: %w", err)
-	}
-	if err := s.producer.EndTransaction(ctx, kgo.TryCommit); err != nil {
-		return fmt.Errorf("commit the cursor: %w", err)
+		return fmt.Errorf("the cursor: %w", err)
 	}
 	return nil
 }
@@ -156,8 +215,12 @@ type stand struct {
 }
 
 func (r Repair) cursorOf(ctx context.Context, conn *Connection) (Cursor, error) {
-	c := Cursor{Run: r.Run, Shard: onlyShard, Generation: 1, TopicID: conn.topicID, Partitions: conn.partitions, Owner: r.Owner}
+	c := Cursor{Run: r.Run, Generation: 1, TopicID: conn.topicID, Partitions: conn.partitions, Owner: r.Owner}
+	c.Shard = r.Shard.String()
 	if err := conn.mustHaveTopic(); err != nil {
+		return c, err
+	}
+	if err := r.checkShard(ctx, conn); err != nil {
 		return c, err
 	}
 	extents, err := conn.Extents(ctx)
@@ -169,34 +232,53 @@ func (r Repair) cursorOf(ctx context.Context, conn *Connection) (Cursor, error) 
 		return c, err
 	}
 	c.Incarnation = incarnation
-	for _, st := range stands {
-		c.Next = max(c.Next, st.last+1)
-	}
 	if err := r.compareLast(stands); err != nil {
 		return c, err
 	}
 	if c.Partitions = r.placedBy(stands, conn.partitions); c.Partitions == 0 {
 		return c, fmt.Errorf("%w: the records do not stand in the partitions of any number of them", ErrOtherRun)
 	}
-	c.Nexts = nexts(c.Next, c.Partitions)
+	r.setNexts(&c, stands)
 	if err := r.countAll(stands, c, extents); err != nil {
 		return c, err
 	}
 	return c, r.neverBack(ctx, conn, c)
 }
 
+// setNexts sets where partitions stand: those of one shard are written together. A
+// shard that holds event n has all of its own before the next one behind n.
+func (r Repair) setNexts(c *Cursor, stands map[int32]*stand) {
+	count := r.Shard.Count()
+	ofShard := make([]uint64, count)
+	for p, st := range stands {
+		next := &ofShard[int(p)%count]
+		*next = max(*next, st.last+1)
+	}
+	for i, next := range ofShard {
+		for next > 0 && i < c.Partitions && core.Partition(r.Sequence.Event(next).User, c.Partitions)%count != i {
+			next++
+		}
+		ofShard[i] = next
+	}
+	c.Nexts = make([]uint64, c.Partitions)
+	for p := range c.Nexts {
+		c.Nexts[p] = ofShard[p%count]
+	}
+	c.Next = slices.Min(c.Nexts)
+}
+
 // neverBack returns ErrLostData when a cursor, or the state directory, says
 // that the topic has held more than it does.
 func (r Repair) neverBack(ctx context.Context, conn *Connection, c Cursor) error {
 	known := r.Local
-	k, err := peekCursor(ctx, conn, r.Run.Name)
+	k, err := peekCursor(ctx, conn, r.Run.Name, r.Shard.String())
 	if err != nil && !errors.Is(err, ErrDamagedCursor) {
 		return err
 	}
 	if k != nil && k.TopicID == c.TopicID && k.Ahead(known) {
 		known = k.Run
 	}
-	if known.Ahead(c.Run) {
+	if c = c.of(r.Shard); known.Ahead(c.Run) {
 		return fmt.Errorf("%w: event %d of incarnation %d was committed, the topic holds events up to %d of incarnation %d",
 			ErrLostData, known.Next-1, known.Incarnation, c.Next-1, c.Incarnation)
 	}
@@ -265,10 +347,10 @@ func (r Repair) placedBy(stands map[int32]*stand, most int) int {
 // must from its first one, or from event 0 if nothing was deleted there.
 func (r Repair) countAll(stands map[int32]*stand, c Cursor, extents []Extent) error {
 	first, want := make([]uint64, c.Partitions), make([]uint64, c.Partitions)
-	from := c.Next
+	from, front := c.Front(), c.Front()
 	for p := range first {
 		if extents[p].Start > 0 {
-			first[p] = c.Next
+			first[p] = c.Nexts[p]
 			if st := stands[int32(p)]; st != nil {
 				first[p] = st.first
 			}
@@ -276,11 +358,11 @@ func (r Repair) countAll(stands map[int32]*stand, c Cursor, extents []Extent) er
 		from = min(from, first[p])
 	}
 	events := make([]core.Event, lotEvents)
-	for n := from; n < c.Next; n += uint64(len(events)) {
-		events = events[:min(lotEvents, c.Next-n)]
+	for n := from; n < front; n += uint64(len(events)) {
+		events = events[:min(lotEvents, front-n)]
 		r.Sequence.Fill(events, n)
 		for i, e := range events {
-			if p := core.Partition(e.User, c.Partitions); n+uint64(i) >= first[p] {
+			if p := core.Partition(e.User, c.Partitions); n+uint64(i) >= first[p] && n+uint64(i) < c.Nexts[p] {
 				want[p]++
 			}
 		}
@@ -291,7 +373,7 @@ func (r Repair) countAll(stands map[int32]*stand, c Cursor, extents []Extent) er
 			got = st.count
 		}
 		if got != want[p] {
-			return fmt.Errorf("%w: partition %d holds %d of its %d events from %d to %d", ErrHoles, p, got, want[p], first[p], c.Next-1)
+			return fmt.Errorf("%w: partition %d holds %d of its %d events from %d to %d", ErrHoles, p, got, want[p], first[p], c.Nexts[p]-1)
 		}
 	}
 	return nil
@@ -307,10 +389,14 @@ func (r Repair) Behind(ctx context.Context) (Cursor, error) {
 		return Cursor{}, err
 	}
 	defer conn.Close()
-	if err := conn.mustHaveTopic(); err != nil {
+	if err := errors.Join(conn.mustHaveTopic(), r.checkShard(ctx, conn)); err != nil {
 		return Cursor{}, err
 	}
-	c, err := readCursor(ctx, conn, r.Run.Name)
+	g, err := readGeneration(ctx, conn, r.Run.Name, conn.stableEnd)
+	if err != nil {
+		return Cursor{}, err
+	}
+	c, err := conn.shardCursor(ctx, r.Run.Name, r.Shard, g.begun(), conn.stableEnd)
 	if err != nil {
 		return Cursor{}, err
 	}
@@ -325,7 +411,7 @@ func (r Repair) Behind(ctx context.Context) (Cursor, error) {
 	}
 	id, later := c.RunID(), uint64(0)
 	err = conn.readCommitted(ctx, conn.Topic, all(conn.partitions), func(rec *kgo.Record) {
-		if run, n, ok := ParseHeader(rec); ok && run == id && n >= c.Next {
+		if run, n, ok := ParseHeader(rec); ok && run == id && r.Shard.Owns(int(rec.Partition)) && n >= c.NextOf(int(rec.Partition)) {
 			later++
 		}
 	})

@@ -91,7 +91,7 @@ func TestFromTopicFindsHoles(t *testing.T) {
 	d.cursor.Next = 102
 	feed := newFeed(context.Background(), d, d.cursor)
 	defer feed.stop()
-	p, err := feed.take(context.Background(), 1)
+	p, err := feed.take(context.Background(), 103, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -309,7 +309,7 @@ func TestRefusedRecord(t *testing.T) {
 }
 
 func TestTransactionalPrefix(t *testing.T) {
-	if id := transactionalID("ratings", "seed-42"); !strings.HasPrefix(id, transactionalPrefix) {
+	if id := transactionalID("ratings", "seed-42", onlyShard); !strings.HasPrefix(id, transactionalPrefix) {
 		t.Errorf("transactional id %s does not begin with %s, which the hint asks a right for", id, transactionalPrefix)
 	}
 }

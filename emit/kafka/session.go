@@ -10,16 +10,16 @@ import (
 
 	"gen/core"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// session is one producer with the transactional id of a run, from the
+// session is one producer with the transactional id of a run's shard, from the
 // recovery that began it to the first error.
 type session struct {
 	*Connection
 	run                string
+	shard              string // as in the transactional id
 	producer           *kgo.Client
 	id                 int64    // of the producer
 	epoch              int16    // of the last transaction that was begun
@@ -29,9 +29,10 @@ type session struct {
 	open               bool     // a transaction was begun and not ended
 	blind              bool     // it may not look for hanging transactions
 	disconnected       atomic.Bool
-	cursor             Cursor // where recovery found the run
+	cursor             Cursor // where recovery found the shard
 	found              int64  // Time of the cursor that recovery read
 	sameTopic          bool   // the topic that the producer writes to was looked at
+	resume             resume
 }
 
 // OnBrokerDisconnect implements kgo.HookBrokerDisconnect: a broker that went
@@ -39,29 +40,41 @@ type session struct {
 // again, was told that all is well.
 func (s *session) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { s.disconnected.Store(true) }
 
-// transactionalID names the run's producer: whoever takes it next fences the
+// transactionalID names the shard's producer: whoever takes it next fences the
 // one before. It holds no slash: a broker with ZooKeeper keeps ACLs under paths,
 // and fails at a name with one (Kafka 2.8.2).
-func transactionalID(topic, run string) string {
-	return transactionalPrefix + topic + ":" + run + ":" + onlyShard
+func transactionalID(topic, run, shard string) string {
+	return transactionalPrefix + topic + ":" + run + ":" + shard
 }
+
+func (s *session) transactionalID() string { return transactionalID(s.Topic, s.run, s.shard) }
 
 // transactionalPrefix is what every transactional id of gen begins with.
 const transactionalPrefix = "gen:"
 
+// resume returns the schedule of a run that goes on at a cursor, and its end. With
+// grow it may have a segment more, from the first event on that nobody has.
+type resume func(c Cursor, grow bool) (core.Schedule, uint64, error)
+
 // openSession recovers: it ends what a predecessor left open, reads the
 // cursor and decides where to go on. Errors that are not of decide.go may pass.
-func openSession(ctx context.Context, c Config, asked Cursor, local core.Run) (*session, error) {
+// With a restart it sets asked's incarnation.
+func openSession(ctx context.Context, c Config, asked *Cursor, local core.Run, resume resume) (*session, error) {
 	conn, err := Connect(ctx, c, true)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Connection: conn, run: asked.Name, previous: -1, acknowledged: local}
+	s := newSession(conn, asked.Name, c.Shard.String())
+	s.acknowledged, s.resume = local, resume
 	if err := s.recover(ctx, asked, local); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+func newSession(conn *Connection, run, shard string) *session {
+	return &session{Connection: conn, run: run, shard: shard, previous: -1}
 }
 
 // abort ends the open transaction of a run that will not go on, as well as it
@@ -75,13 +88,18 @@ func (s *session) abort() {
 }
 
 func (s *session) close() {
-	if s.producer != nil {
-		s.producer.Close()
-	}
+	s.closeProducer()
 	s.Close()
 }
 
-func (s *session) recover(ctx context.Context, asked Cursor, local core.Run) error {
+func (s *session) closeProducer() {
+	if s.producer != nil {
+		s.producer.Close()
+		s.producer = nil
+	}
+}
+
+func (s *session) recover(ctx context.Context, asked *Cursor, local core.Run) error {
 	if err := s.awaitOwner(ctx, asked.Owner); err != nil {
 		return err
 	}
@@ -92,22 +110,11 @@ func (s *session) recover(ctx context.Context, asked Cursor, local core.Run) err
 	if err := s.settleHanging(ctx); err != nil {
 		return err
 	}
-	sit := situation{local: local, asked: asked, topicID: s.topicID, partitions: s.partitions, restart: s.Restart}
-	var err error
-	sit.kafka, err = readCursor(ctx, s.Connection, s.run)
-	switch {
-	case errors.Is(err, ErrDamagedCursor) && s.Restart: // it says nothing
-	case err != nil:
+	g, err := s.generate(ctx, asked)
+	if err != nil {
 		return err
-	case sit.kafka != nil:
-		s.found = sit.kafka.Time
 	}
-	if sit.kafka == nil && s.topicID != "" {
-		if sit.found, err = s.findIncarnations(ctx, asked); err != nil {
-			return err
-		}
-	}
-	if s.cursor, err = decide(sit); err != nil {
+	if s.cursor, err = s.decide(ctx, g, *asked, local); err != nil {
 		return err
 	}
 	if s.topicID == "" { // the run begins here
@@ -116,8 +123,43 @@ func (s *session) recover(ctx context.Context, asked Cursor, local core.Run) err
 		}
 		s.cursor.TopicID, s.cursor.Partitions = s.topicID, s.partitions
 	}
+	if len(s.cursor.Nexts) != s.cursor.Partitions {
+		s.cursor.Nexts = nexts(s.cursor.Next, s.cursor.Partitions)
+	}
 	testOnlyFailpoint("afterRecover")
 	return nil
+}
+
+// decide returns where the shard goes on in its generation.
+func (s *session) decide(ctx context.Context, g *Generation, asked Cursor, local core.Run) (Cursor, error) {
+	// Of several shards, whoever restarts the run begins another generation.
+	if err := s.findTopic(ctx, g.recorded()); err != nil {
+		return Cursor{}, err
+	}
+	sit := situation{local: local, asked: asked, topicID: s.topicID, partitions: s.partitions, restart: s.Restart && g.Shards == 1}
+	var err error
+	sit.kafka, err = s.shardCursor(ctx, s.run, s.Shard, g, s.stableEnd)
+	switch {
+	case errors.Is(err, ErrDamagedCursor) && sit.restart: // it says nothing
+	case err != nil:
+		return Cursor{}, err
+	case sit.kafka != nil:
+		s.found = sit.kafka.Time
+	}
+	if sit.kafka == nil && s.topicID != "" {
+		if sit.found, err = s.findIncarnations(ctx, asked); err != nil {
+			return Cursor{}, err
+		}
+	}
+	c, err := decide(sit)
+	if err != nil {
+		return c, err
+	}
+	c.Generation, c.Shard = g.Generation, s.shard
+	if c.Partitions > 0 && s.Shard.Index >= c.Partitions {
+		return c, fmt.Errorf("%w: %s owns none of the %d partitions of the run", core.ErrShard, s.shard, c.Partitions)
+	}
+	return c, nil
 }
 
 // fence begins the producer, which ends the open transaction of any
@@ -129,14 +171,14 @@ func (s *session) fence(ctx context.Context) error {
 	}
 	// The producer id changes when its epochs are used up. Kafka before 3.0
 	// cannot say it.
-	if d, err := s.admin.DescribeTransactions(ctx, transactionalID(s.Topic, s.run)); err == nil {
-		if t, err := d.On(transactionalID(s.Topic, s.run), nil); err == nil && t.Err == nil {
+	if d, err := s.admin.DescribeTransactions(ctx, s.transactionalID()); err == nil {
+		if t, err := d.On(s.transactionalID(), nil); err == nil && t.Err == nil {
 			s.previous = t.ProducerID
 		}
 	}
 	s.producer, err = kgo.NewClient(s.options(
 		kgo.WithHooks(s),
-		kgo.TransactionalID(transactionalID(s.Topic, s.run)), kgo.TransactionTimeout(s.TransactionTimeout),
+		kgo.TransactionalID(s.transactionalID()), kgo.TransactionTimeout(s.TransactionTimeout),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5*time.Millisecond),
 		kgo.ProducerBatchCompression(s.Compression, kgo.NoCompression()), kgo.ProducerBatchMaxBytes(s.batchBytes),
 		// The lots bound the memory, so that Produce itself never blocks.
@@ -151,9 +193,9 @@ func (s *session) fence(ctx context.Context) error {
 	s.id, s.epoch, err = s.producer.ProducerID(soon)
 	switch {
 	case err != nil && errors.Is(context.Cause(soon), errNotBegun):
-		return fmt.Errorf("begin as transactional id %q: %w", transactionalID(s.Topic, s.run), errNotBegun)
+		return fmt.Errorf("begin as transactional id %q: %w", s.transactionalID(), errNotBegun)
 	case err != nil:
-		return fmt.Errorf("begin as transactional id %q: %w", transactionalID(s.Topic, s.run), err)
+		return fmt.Errorf("begin as transactional id %q: %w", s.transactionalID(), err)
 	}
 	return nil
 }
@@ -222,52 +264,6 @@ func (s *session) begin(ctx context.Context) error {
 	return nil
 }
 
-// quiet is how long another owner's cursor must stand still before its run is
-// taken over.
-const quiet = 30 * time.Second
-
-// awaitOwner waits until another owner's cursor has stood still for long
-// enough. It does so before the producer begins, which would fence that owner.
-// A process that has lost its run to another one does not take it back.
-func (s *session) awaitOwner(ctx context.Context, owner string) error {
-	if s.TakeOver && !s.again {
-		return nil
-	}
-	first, err := peekCursor(ctx, s.Connection, s.run)
-	if errors.Is(err, ErrDamagedCursor) {
-		return nil // whose it is cannot be told; recovery says more
-	}
-	if err != nil || first == nil || first.Owner == owner {
-		return err
-	}
-	switch {
-	case s.again && first.Time == s.took:
-		return nil // whom it was taken over from has not moved
-	case s.again:
-		return fencedBy(s.run, first.Owner)
-	}
-	if first.Done {
-		return nil
-	}
-	// The time is of the other one's clock.
-	wait := max(quiet/6, min(quiet, time.Until(time.UnixMilli(first.Time).Add(quiet))))
-	end := time.Now().Add(wait)
-	s.Say("run %s was last driven by %s; waiting %s to see whether it still is", s.run, first.Owner, wait.Round(time.Second))
-	for time.Now().Before(end) {
-		if err := sleep(ctx, time.Second); err != nil {
-			return err
-		}
-		now, err := peekCursor(ctx, s.Connection, s.run)
-		if err != nil {
-			return err
-		}
-		if now != nil && now.Time != first.Time {
-			return fmt.Errorf("%w: %s moved the cursor of run %s to event %d; nothing was sent", ErrOtherOwner, now.Owner, s.run, now.Next)
-		}
-	}
-	return nil
-}
-
 // findIncarnations returns the latest incarnation of the run of which the topic
 // holds a record, plus 1; 0 when there is none. Without headers every record
 // may be one.
@@ -284,49 +280,4 @@ func (s *session) findIncarnations(ctx context.Context, asked Cursor) (found uin
 		}
 	})
 	return found, err
-}
-
-// tellFenced returns ErrFenced when another process took over the run, and else
-// the error of the transaction itself: the client has many for that one.
-func (s *session) tellFenced(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if !s.fenced(ctx) {
-		return err
-	}
-	// The other one is named by its first commit.
-	for ctx.Err() == nil {
-		if c, err := peekCursor(ctx, s.Connection, s.run); err == nil && c != nil && c.Owner != s.Owner {
-			return fencedBy(s.run, c.Owner)
-		}
-		_ = sleep(ctx, 100*time.Millisecond) // the loop sees the end
-	}
-	return fencedBy(s.run, "another process")
-}
-
-func fencedBy(run, other string) error {
-	return fmt.Errorf("%w: run %s is now driven by %s", ErrFenced, run, other)
-}
-
-// fenced tells apart what the client reports alike: another producer took the
-// transactional id over, or the transaction timed out. It asks for the
-// producer's own id and epoch again, which only the owner may.
-func (s *session) fenced(ctx context.Context) bool {
-	req := kmsg.NewPtrInitProducerIDRequest()
-	req.TransactionalID = kmsg.StringPtr(transactionalID(s.Topic, s.run))
-	req.TransactionTimeoutMillis = int32(s.TransactionTimeout.Milliseconds())
-	req.ProducerID, req.ProducerEpoch = s.id, s.epoch
-	for {
-		resp, err := req.RequestWith(ctx, s.client)
-		if err != nil {
-			return false // unknown: recovery will tell
-		}
-		err = kerr.ErrorForCode(resp.ErrorCode)
-		// Whoever took over has begun by ending our transaction, which takes a
-		// moment; until then the coordinator does not say.
-		moment := kerr.IsRetriable(err) || errors.Is(err, kerr.ConcurrentTransactions)
-		if !moment || sleep(ctx, 50*time.Millisecond) != nil {
-			return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch)
-		}
-	}
 }

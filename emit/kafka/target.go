@@ -1,34 +1,3 @@
-// Package kafka delivers events into a topic exactly once.
-//
-// Start with Delivery.Deliver, and with Connect for reading. Every transaction
-// holds some events and the cursor record that covers them, as Kafka Connect
-// keeps source offsets (KIP-618): what a read_committed consumer sees and what the
-// cursor says never differ.
-//
-// # Cursor
-//
-// The cursor record goes to a compacted topic under the key topic/run/0-of-1:
-// shard 0 of 1. Its value is a Cursor in JSON. Kafka is the truth; the state
-// directory holds a copy.
-//
-// # Placement
-//
-// The key of an event is the decimal userId, and its partition the one that
-// Kafka's default partitioner chooses, of the number of partitions that the run
-// began with. Inside a partition events stand in the order of the sequence.
-//
-// # Header
-//
-// Each record carries the header "gen": 8 bytes of the run's identity and 8
-// bytes with the number of the event, both big-endian; see RunID.
-//
-// # Rights
-//
-// A delivery wants Write on the topic and on its transactional id; Write, Read
-// and DescribeConfigs on the cursor topic; Create on a topic that is missing.
-// Read on the topic lets it look for hanging transactions, and for records of a
-// run without a cursor, so that a second run wants it. A reader wants Read on
-// both topics.
 package kafka
 
 import (

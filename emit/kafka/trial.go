@@ -53,7 +53,7 @@ type TrialRecord struct {
 // own.
 func (conn *Connection) Try(ctx context.Context, scratch string, partitions int, seq *core.Sequence, n uint64) (t Trial, err error) {
 	c := conn.Config
-	c.Topic, c.CursorTopic, c.Say = scratch, scratch+".cursors", func(string, ...any) {}
+	c.Topic, c.CursorTopic, c.Say, c.Shard = scratch, scratch+".cursors", func(string, ...any) {}, core.Shard{}
 	own, err := Dial(c)
 	if err != nil {
 		return t, err

@@ -52,6 +52,11 @@ type Meter struct {
 	// Slack is how long a sink gathers events before it commits them: what that
 	// delays is neither late nor stuck.
 	Slack time.Duration
+	// Part says that some events between those of the delivery are others': only
+	// what Sent is told of counts.
+	Part bool
+
+	parts []*Meter // whose sum this is
 
 	next atomic.Uint64 // every event before it is committed
 
@@ -63,6 +68,8 @@ type Meter struct {
 	pacer    *pace.Pacer
 	sessions int
 	sent     uint64 // events, some of them twice
+	pending  uint64 // of them sent and not committed
+	held     uint64 // committed
 	sentTo   uint64
 	lastSent time.Time
 	open     []sample // sent and not committed
@@ -110,6 +117,7 @@ func (m *Meter) Sent(n uint64, events []core.Event) {
 		m.sample(now, events)
 	}
 	m.sent += uint64(len(events))
+	m.pending += uint64(len(events))
 	m.sentTo, m.lastSent = n+uint64(len(events)), now
 }
 
@@ -136,6 +144,7 @@ func (m *Meter) Committed(next uint64) {
 	defer m.mu.Unlock()
 	m.next.Store(max(next, m.next.Load()))
 	m.outage = false
+	m.held, m.pending = m.held+m.pending, 0
 	if m.lags == nil {
 		return
 	}
@@ -156,7 +165,7 @@ func (m *Meter) Session(next uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sessions++
-	m.sentTo, m.open = next, m.open[:0]
+	m.sentTo, m.open, m.pending = next, m.open[:0], 0
 	m.next.Store(max(next, m.next.Load()))
 }
 
@@ -175,6 +184,9 @@ func (m *Meter) End() {
 	if m == nil {
 		return
 	}
+	for _, part := range m.parts {
+		part.End()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.done = true
@@ -190,6 +202,7 @@ func record(h *hdrhistogram.Histogram, d time.Duration, times int64) {
 type Reading struct {
 	State    State
 	From     uint64        // the first event of this invocation
+	Events   uint64        // committed by this invocation
 	Sent     uint64        // events handed to the sink, again after a restart
 	Next     uint64        // the first event that is not committed
 	Due      uint64        // the first event that is not due; 0 without a pacer
@@ -209,10 +222,15 @@ type Lags struct {
 
 // Read returns how the delivery stands, without its histograms.
 func (m *Meter) Read() Reading {
+	if m.parts != nil {
+		return m.readParts()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := Reading{From: m.from, Next: m.next.Load(), Restarts: max(0, m.sessions-1)}
-	r.Sent = max(m.sent, r.Next-r.From)
+	if r.Events, r.Sent = r.Next-r.From, max(m.sent, r.Next-r.From); m.Part {
+		r.Events, r.Sent = m.held, m.sent
+	}
 	if m.pacer != nil {
 		r.Due, r.Rate, r.Skipped = m.pacer.Due(), m.pacer.Rate(), m.pacer.Skipped()
 		r.Behind = max(0, m.pacer.Late(r.Next))
@@ -236,6 +254,9 @@ func (m *Meter) Read() Reading {
 // ReadLags returns Read with copies of the histograms.
 func (m *Meter) ReadLags() Reading {
 	r := m.Read()
+	for _, part := range m.parts {
+		r.Lags.add(part.ReadLags().Lags)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.lags != nil {
@@ -247,6 +268,13 @@ func (m *Meter) ReadLags() Reading {
 // Recent returns the lags of what was committed since it was asked last, nil
 // without a pacer. It is for one reader.
 func (m *Meter) Recent() *hdrhistogram.Histogram {
+	if m.parts != nil {
+		var sum Lags
+		for _, part := range m.parts {
+			sum.add(Lags{Committed: part.Recent()})
+		}
+		return sum.Committed
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.lags == nil {

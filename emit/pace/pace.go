@@ -32,6 +32,7 @@ type Pacer struct {
 	base     int64         // event time of the first event, epoch ms
 	limit    *rate.Limiter // nil: none
 	skip     bool
+	shares   uint64 // by how many senders the events are shared
 	now      func() time.Time
 
 	mu      sync.Mutex
@@ -55,10 +56,14 @@ func MaxRate(perSecond float64, keep time.Duration) Option {
 // due at once, and the ones behind it that much later. No event is left out.
 func Skip() Option { return func(p *Pacer) { p.skip = true } }
 
+// Shared says that so many senders ask, each of whom sends its part of the events
+// that it takes: together they keep the maximum rate.
+func Shared(senders int) Option { return func(p *Pacer) { p.shares = uint64(senders) } }
+
 // New returns a pacer for the events from on; speed is above 0. Without options
 // what is late is caught up as fast as the sink takes it.
 func New(schedule core.Schedule, from uint64, speed float64, options ...Option) *Pacer {
-	p := &Pacer{schedule: schedule, speed: speed, base: schedule.At(from), now: time.Now}
+	p := &Pacer{schedule: schedule, speed: speed, base: schedule.At(from), shares: 1, now: time.Now}
 	for _, option := range options {
 		option(p)
 	}
@@ -149,8 +154,8 @@ func (p *Pacer) Take(n, to uint64) uint64 {
 	to = min(to, max(p.Due(), n+1))
 	if p.limit != nil {
 		now := p.now()
-		to = min(to, n+uint64(max(1, p.limit.TokensAt(now))))
-		p.limit.ReserveN(now, int(to-n))
+		to = min(to, n+uint64(max(1, p.limit.TokensAt(now)))*p.shares)
+		p.limit.ReserveN(now, int((to-n+p.shares-1)/p.shares))
 	}
 	return to
 }

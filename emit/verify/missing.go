@@ -29,8 +29,9 @@ func (c *topicCheck) missing(run *tracked) Tally {
 			m.first[p] = check.first(&check.lanes[run.index])
 		}
 	}
-	for n := slices.Min(m.first) / missingChunk * missingChunk; n < run.Cursor.Next; n += missingChunk {
-		m.chunk(n, min(missingChunk, run.Cursor.Next-n))
+	front := run.Cursor.Front()
+	for n := slices.Min(m.first) / missingChunk * missingChunk; n < front; n += missingChunk {
+		m.chunk(n, min(missingChunk, front-n))
 	}
 	m.closeAll()
 	return m.tally
@@ -40,10 +41,10 @@ func (c *topicCheck) missing(run *tracked) Tally {
 func (c *topicCheck) lostTopic(run *tracked) Tally {
 	t := newTally()
 	t.add(Finding{
-		Kind: Missing, N: ptr(0), To: ptr(run.Cursor.Next), Run: run.Cursor.Name, File: c.topic,
+		Kind: Missing, N: ptr(0), To: ptr(run.Cursor.Front()), Run: run.Cursor.Name, File: c.topic,
 		Want: "topic id " + run.Cursor.TopicID + ", in which the run began",
 		Got:  "topic id " + c.TopicID + ": the topic was deleted and created again",
-	}, run.Cursor.Next)
+	}, run.Cursor.Front())
 	return t
 }
 
@@ -71,7 +72,7 @@ func (m *missingSearch) chunk(from, count uint64) {
 		switch {
 		case seen.has(n):
 			m.close(p)
-		case n >= m.first[p]:
+		case n >= m.first[p] && n < m.run.Cursor.NextOf(int(p)):
 			m.add(p, n)
 		}
 	}

@@ -89,8 +89,11 @@ func (p *partitionCheck) first(l *lane) uint64 {
 	case l.begun:
 		return l.began
 	}
-	return l.Cursor.Next // nothing of the run is left
+	return p.next(l) // nothing of the run is left
 }
+
+// next returns the first event of the run that need not be in the partition.
+func (p *partitionCheck) next(l *lane) uint64 { return l.Cursor.NextOf(int(p.extent.Partition)) }
 
 func (p *partitionCheck) take(b kafka.Batch) {
 	if b.Skipped {
@@ -125,7 +128,7 @@ func (p *partitionCheck) takeNamed(l *lane, n uint64, r *kgo.Record) {
 	switch {
 	case p.owner.incarnation < l.Cursor.Incarnation:
 		l.earlier++
-	case p.owner.incarnation > l.Cursor.Incarnation || n >= l.Cursor.Next && (l.Sequence == nil || n < l.end):
+	case p.owner.incarnation > l.Cursor.Incarnation || n >= p.next(l) && (l.Sequence == nil || n < l.end):
 		l.inFlight++
 	case l.Sequence == nil:
 		l.records++

@@ -38,15 +38,26 @@ type RunReport struct {
 	Incarnation uint32 `json:"incarnation"`
 	Compared    bool   `json:"compared"` // false: its records were only counted
 	Next        uint64 `json:"next"`     // events 0 to Next-1 were looked for
-	Records     uint64 `json:"records"`  // of those events
-	InFlight    uint64 `json:"inFlight"` // records of later events: committed after the cursor was read
-	Earlier     uint64 `json:"earlier"`  // records of earlier incarnations, which are not compared
+	// Nexts says up to which event each partition was looked through, where shards
+	// leave them at different ones.
+	Nexts    []uint64 `json:"nexts,omitempty"`
+	Records  uint64   `json:"records"`  // of those events
+	InFlight uint64   `json:"inFlight"` // records of later events: committed after the cursor was read
+	Earlier  uint64   `json:"earlier"`  // records of earlier incarnations, which are not compared
 	// NoHeader says that its records are known by content and time: those of
 	// earlier incarnations then count as duplicated.
 	NoHeader bool `json:"noHeader,omitempty"`
 	// First is, for each partition from which retention has deleted records,
 	// the first event that is left: those before it were not looked for.
 	First map[int32]uint64 `json:"first,omitempty"`
+}
+
+// NextOf returns up to which event a partition was looked through.
+func (r *RunReport) NextOf(partition int32) uint64 {
+	if int(partition) < len(r.Nexts) {
+		return r.Nexts[partition]
+	}
+	return r.Next
 }
 
 // TopicReport is the outcome of the verification of a topic.
@@ -167,6 +178,9 @@ func (c *topicCheck) runReport(run *tracked) RunReport {
 	r := RunReport{
 		Run: run.Cursor.Name, ID: hex.EncodeToString(id[:]), Incarnation: run.Cursor.Incarnation, Compared: run.Sequence != nil,
 		Next: run.Cursor.Next, NoHeader: run.Cursor.NoHeader, First: map[int32]uint64{},
+	}
+	if run.Cursor.Front() > run.Cursor.Next {
+		r.Nexts = run.Cursor.Nexts
 	}
 	for _, p := range c.inOrder() {
 		l := &p.lanes[run.index]

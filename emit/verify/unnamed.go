@@ -38,7 +38,7 @@ func (p *partitionCheck) takeUnnamed(r *kgo.Record) {
 			if candidate == nil || l == p.named {
 				candidate = l
 			}
-			if found := l.recognise(r); found.rank > best.rank {
+			if found := p.recognise(l, r); found.rank > best.rank {
 				best = found
 			}
 		}
@@ -62,12 +62,12 @@ type likeness struct {
 	rank int // 3: to come, 2: in flight, 1: seen already, 0: there is no such event
 }
 
-func (l *lane) recognise(r *kgo.Record) likeness {
+func (p *partitionCheck) recognise(l *lane, r *kgo.Record) likeness {
 	n, ok := l.identify(r.Value)
 	switch {
 	case !ok:
 		return likeness{}
-	case n >= l.Cursor.Next:
+	case n >= p.next(l):
 		return likeness{l, n, 2}
 	case l.seen.has(n):
 		return likeness{l, n, 1}
@@ -142,7 +142,7 @@ func (p *partitionCheck) judgeUnknown() {
 // nextMissing returns the partition's next event of the run, from n on, if it
 // is missing.
 func (p *partitionCheck) nextMissing(l *lane, n uint64) (missing uint64, ok bool) {
-	for ; n < l.Cursor.Next; n++ {
+	for ; n < p.next(l); n++ {
 		if l.homes.Of(l.Sequence.Event(n).User) == p.extent.Partition {
 			return n, !l.seen.has(n)
 		}

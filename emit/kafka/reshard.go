@@ -1,0 +1,234 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"gen/core"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// mustChange tells whether the shard has to change a generation, see
+// decideGeneration. A process that has sent events in another one is fenced.
+func (s *session) mustChange(g *Generation) (bool, error) {
+	switch {
+	case testOnlyPassGeneration:
+		return false, nil
+	case s.again && g.Generation != s.generation:
+		return false, fencedByGeneration(s.run, g)
+	case s.again:
+		return false, nil
+	}
+	// A run of one shard is restarted by its cursor alone.
+	restart := s.Restart && g.Shards > 1
+	return decideGeneration(g, s.Shard, restart, s.TakeOver)
+}
+
+// generate returns the generation that the shard belongs to, after it has changed
+// it when it must.
+func (s *session) generate(ctx context.Context, asked *Cursor) (*Generation, error) {
+	for try := 0; ; try++ {
+		g, err := readGeneration(ctx, s.Connection, s.run, s.stableEnd)
+		if errors.Is(err, ErrDamagedCursor) && s.Restart {
+			g, err = first(), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		change, err := s.mustChange(g)
+		if change && s.restarted(g, asked) {
+			change = g.Pending
+		}
+		if err != nil || !change {
+			return g, err
+		}
+		if wait := s.turn(g, try); wait > 0 {
+			if err := sleep(ctx, wait); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		err = s.reshard(ctx, asked)
+		if err == nil {
+			continue // it is read as by any other shard
+		}
+		if fatal(err) || ctx.Err() != nil || try > 50 {
+			return nil, err
+		}
+		if err := sleep(ctx, time.Duration(50+rand.IntN(200))*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// restarted tells whether a generation is the one by which this process has begun
+// the run anew.
+func (s *session) restarted(g *Generation, asked *Cursor) bool {
+	return s.Restart && asked.Incarnation > 0 && g.Shards == s.Shard.Count() && g.Incarnation == asked.Incarnation
+}
+
+// turn returns how long a shard leaves it to others to change the generation:
+// those of lower index go first, and who has begun may end. It is for speed alone.
+func (s *session) turn(g *Generation, try int) time.Duration {
+	const step = 50 * time.Millisecond
+	switch {
+	case g.Pending && g.Shards == s.Shard.Count() && try < int(pendingFor/step):
+		return step
+	case try == 0:
+		return time.Duration(min(s.Shard.Index, 20)) * step
+	}
+	return 0
+}
+
+// reshard changes the generation, G1 to G6 of the package comment. An error that
+// is not fatal may be another shard that does it too.
+func (s *session) reshard(ctx context.Context, asked *Cursor) error {
+	lead := newSession(s.Connection, s.run, ofGeneration)
+	defer lead.closeProducer()
+	if err := lead.begun(ctx); err != nil { // G1
+		return err
+	}
+	g, err := readGeneration(ctx, s.Connection, s.run, s.stableEnd) // G2
+	if errors.Is(err, ErrDamagedCursor) && s.Restart {
+		g, err = first(), nil
+	}
+	if err != nil {
+		return err
+	}
+	if change, err := s.mustChange(g); err != nil || !change || s.restarted(g, asked) && !g.Pending {
+		return err
+	}
+	before := g.begun()
+	if !g.Pending || g.Shards != s.Shard.Count() { // G3
+		shards, err := cursorsOf(ctx, s.Connection, s.run, before, s.stableEnd)
+		if err != nil && !s.Restart {
+			return err
+		}
+		g = g.next(*asked, s.Shard, err == nil && before.stand(shards) != nil)
+		if err := lead.writeGeneration(ctx, g); err != nil {
+			return err
+		}
+	}
+	testOnlyFailpoint("afterIntent")
+	if err := s.fenceShards(ctx, before.Shards); err != nil { // G4
+		return err
+	}
+	testOnlyFailpoint("afterFence")
+	c, err := s.decideAll(ctx, before, asked) // G5
+	if err != nil {
+		return err
+	}
+	if err := lead.writeGeneration(ctx, g.complete(c)); err != nil { // G6
+		return err
+	}
+	s.Say("run %s is cut into %d shards, its generation %d, from events %d to %d on", s.run, g.Shards, g.Generation, c.Next, c.Front())
+	testOnlyFailpoint("afterGeneration")
+	return nil
+}
+
+// begun begins the producer and waits until what that has ended is over.
+func (s *session) begun(ctx context.Context) error {
+	if err := s.fence(ctx); err != nil {
+		return err
+	}
+	return s.settleHanging(ctx)
+}
+
+// fenceShards shuts out every shard of a generation.
+func (s *session) fenceShards(ctx context.Context, count int) error {
+	for i := range count {
+		shard := core.Shard{Index: i, Of: count}.String()
+		if shard == s.shard {
+			s.closeProducer()
+			if err := s.begun(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		old := newSession(s.Connection, s.run, shard)
+		err := old.begun(ctx)
+		old.closeProducer()
+		if err != nil {
+			return fmt.Errorf("shut out shard %s: %w", shard, err)
+		}
+	}
+	return nil
+}
+
+// decideAll returns where all partitions stand after a generation, or where they
+// begin.
+func (s *session) decideAll(ctx context.Context, before *Generation, asked *Cursor) (Cursor, error) {
+	if err := s.findTopic(ctx, before.recorded()); err != nil {
+		return Cursor{}, err
+	}
+	sit := situation{asked: *asked, topicID: s.topicID, partitions: s.partitions, restart: s.Restart}
+	shards, err := cursorsOf(ctx, s.Connection, s.run, before, s.stableEnd)
+	switch {
+	case errors.Is(err, ErrDamagedCursor) && sit.restart: // it says nothing
+	case err != nil:
+		return Cursor{}, err
+	default:
+		sit.kafka = before.stand(shards)
+	}
+	if sit.kafka == nil {
+		sit.local = s.acknowledged
+		if s.topicID != "" {
+			if sit.found, err = s.findIncarnations(ctx, *asked); err != nil {
+				return Cursor{}, err
+			}
+		}
+	}
+	c, err := decide(sit)
+	if err != nil {
+		return c, err
+	}
+	if sit.restart {
+		asked.Incarnation = c.Incarnation
+	}
+	if s.topicID == "" {
+		if err := s.createTopic(ctx); err != nil {
+			return c, err
+		}
+		c.TopicID, c.Partitions = s.topicID, s.partitions
+	}
+	if len(c.Nexts) != c.Partitions {
+		c.Nexts = nexts(c.Next, c.Partitions)
+	}
+	if s.resume != nil {
+		c.Schedule, _, err = s.resume(c, true)
+	}
+	return c, err
+}
+
+// writeGeneration commits a generation, and returns when everybody reads it.
+func (s *session) writeGeneration(ctx context.Context, g *Generation) error {
+	g.Time, g.Owner = time.Now().UnixMilli(), s.Owner
+	value, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	if err := s.write(ctx, s.keptRecord(s.run, ofGeneration, value)); err != nil {
+		return fmt.Errorf("%s of run %s: %w", g, s.run, err)
+	}
+	return s.settleHanging(ctx)
+}
+
+// write commits one record alone.
+func (s *session) write(ctx context.Context, record *kgo.Record) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	if err := s.producer.ProduceSync(ctx, record).FirstErr(); err != nil {
+		return fmt.Errorf("send it: %w", err)
+	}
+	if err := s.producer.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return fmt.Errorf("commit it: %w", err)
+	}
+	s.open = false
+	return nil
+}
