@@ -21,6 +21,11 @@ for format in jsonl csv parquet; do
 	./gen verify "$address/data/$format" >verified || fail "$(cat verified)"
 	./gen diff "local-$format" "$address/data/$format" >/dev/null || fail "diff finds a difference in $format"
 done
+for i in 0 1 2; do ./gen dump --count 3000000 --segment 50000 --quiet --to "$address/data/shards" --shard $i/3 & done
+wait
+./gen dump --count 3000000 --segment 50000 --quiet --to local-shards
+same data/shards local-shards
+ok "three shards at a time make the same directory in HDFS"
 ./gen inspect --last 1 "$address/data/csv" | grep -qE 'state +finished, events 0 to 299999' || fail "inspect does not see the end"
 ./gen export movies --to "$address/data/movies.csv" --quiet
 ./gen export movies >movies.csv

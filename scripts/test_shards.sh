@@ -98,11 +98,11 @@ done
 ./gen stream --to "kafka://$bootstrap/producers" --count $count --quiet --speed max --producers 3
 verified producers
 
-# One of three shards is killed at random, and goes on; it begins at the pace, so
-# that it is killed within the run.
+# One of three shards is killed at random, and goes on; its pace is such that it is
+# killed within the run.
 for i in 0 2; do stream killed $i/3 --speed max & done
 for ((i = 0; i < kills; i++)); do
-	stream killed 1/3 --speed 500 --commit-interval 20ms 2>>errors.killed &
+	stream killed 1/3 --speed $((6000 / (kills + 6))) --commit-interval 20ms 2>>errors.killed &
 	pid=$!
 	sleep "0.$((3 + RANDOM % 6))"
 	kill -9 "$(pgrep -P $pid -x gen)" 2>/dev/null || fail "shard 1/3 has ended before it was killed: $(tail -n 3 errors.killed)"

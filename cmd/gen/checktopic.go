@@ -398,6 +398,8 @@ func (x *checkup) runRemedy(err error) string {
 		return x.again("repair") + run + " --from-topic" + target
 	case errors.Is(err, kafka.ErrLostData):
 		return x.again("repair") + run + " --accept-broker" + target
+	case errors.Is(err, kafka.ErrSuperseded):
+		return x.again("inspect") + target
 	case errors.Is(err, kafka.ErrOtherRun):
 		return x.again("check") + " --run ANOTHER --to" + target
 	}
@@ -406,7 +408,11 @@ func (x *checkup) runRemedy(err error) string {
 
 // whichRun returns the flags that name the run.
 func (x *checkup) whichRun() string {
-	return fmt.Sprintf(" --seed %d --run %s", x.opts.seed, quoted(x.opts.run))
+	which := fmt.Sprintf(" --seed %d --run %s", x.opts.seed, quoted(x.opts.run))
+	if shard := x.opts.config.Shard; shard.Of > 0 {
+		which += fmt.Sprintf(" --shard %d/%d", shard.Index, shard.Of)
+	}
+	return which
 }
 
 // kept returns the run by the state directory; Next is 0 when it knows nothing

@@ -151,6 +151,11 @@ func keptApart(t *testing.T, base string) {
 	seq := testSequence(t)
 	first, second := core.Shard{Index: 0, Of: 3}, core.Shard{Index: 1, Of: 3}
 	held := newShard(t, seq, base, first)
+	var err error
+	// A writer breaks the lock of its own name in HDFS.
+	if held.Dir, err = OpenWith(base, Options{Owner: "elsewhere:/state", Shard: first}); err != nil {
+		t.Fatal(err)
+	}
 	locks, err := held.lock(context.Background())
 	if err != nil {
 		t.Fatal(err)

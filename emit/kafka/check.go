@@ -357,9 +357,11 @@ func (conn *Connection) lookAtShard(ctx context.Context, run string) (*Cursor, e
 	if err != nil {
 		return nil, err
 	}
-	change, err := decideGeneration(g, conn.Shard, false, conn.TakeOver)
-	if err != nil {
-		return nil, err
+	change := true // all of the run is looked at, when no shard was named
+	if conn.Shard.Of > 0 {
+		if change, err = decideGeneration(g, conn.Shard, false, conn.TakeOver); err != nil {
+			return nil, err
+		}
 	}
 	if !change {
 		return conn.shardCursor(ctx, run, conn.Shard, g, conn.lastStable)

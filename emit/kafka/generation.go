@@ -288,4 +288,4 @@ func fencedByGeneration(run string, g *Generation) error {
 
 // pendingFor is how long another shard may take to complete a generation before
 // it is done for it.
-const pendingFor = time.Second
+const pendingFor = 500 * time.Millisecond

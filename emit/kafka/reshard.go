@@ -32,38 +32,54 @@ func (s *session) mustChange(g *Generation) (bool, error) {
 // generate returns the generation that the shard belongs to, after it has changed
 // it when it must.
 func (s *session) generate(ctx context.Context, asked *Cursor) (*Generation, error) {
+	var seen *Generation // when the producer began
 	for try := 0; ; try++ {
-		g, err := readGeneration(ctx, s.Connection, s.run, s.stableEnd)
-		if errors.Is(err, ErrDamagedCursor) && s.Restart {
-			g, err = first(), nil
+		g, change, err := s.lookAtGeneration(ctx, asked)
+		if err != nil {
+			return nil, err
+		}
+		if seen == nil {
+			seen = g
+		}
+		switch wait := s.turn(g, try); {
+		case !change && g.Generation == seen.Generation && g.Pending == seen.Pending:
+			return g, nil
+		case !change:
+			// Whoever has changed it may have shut out this shard too, when there were
+			// as many before.
+			seen = g
+			s.closeProducer()
+			err = s.begun(ctx)
+		case wait > 0:
+			err = sleep(ctx, wait)
+		default:
+			err = s.reshard(ctx, asked)
+			if err != nil && !fatal(err) && try < 50 { // another shard may do it too
+				err = sleep(ctx, time.Duration(50+rand.IntN(200))*time.Millisecond)
+			}
 		}
 		if err != nil {
 			return nil, err
 		}
-		change, err := s.mustChange(g)
-		if change && s.restarted(g, asked) {
-			change = g.Pending
-		}
-		if err != nil || !change {
-			return g, err
-		}
-		if wait := s.turn(g, try); wait > 0 {
-			if err := sleep(ctx, wait); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		err = s.reshard(ctx, asked)
-		if err == nil {
-			continue // it is read as by any other shard
-		}
-		if fatal(err) || ctx.Err() != nil || try > 50 {
-			return nil, err
-		}
-		if err := sleep(ctx, time.Duration(50+rand.IntN(200))*time.Millisecond); err != nil {
-			return nil, err
-		}
 	}
+}
+
+// lookAtGeneration reads the generation and tells whether the shard has to change it.
+func (s *session) lookAtGeneration(ctx context.Context, asked *Cursor) (g *Generation, change bool, err error) {
+	g, err = readGeneration(ctx, s.Connection, s.run, s.stableEnd)
+	if errors.Is(err, ErrDamagedCursor) && s.Restart {
+		g, err = first(), nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if change, err = s.mustChange(g); err != nil {
+		return nil, false, err
+	}
+	if s.restarted(g, asked) {
+		change = change && g.Pending
+	}
+	return g, change, nil
 }
 
 // restarted tells whether a generation is the one by which this process has begun
@@ -93,23 +109,18 @@ func (s *session) reshard(ctx context.Context, asked *Cursor) error {
 	if err := lead.begun(ctx); err != nil { // G1
 		return err
 	}
-	g, err := readGeneration(ctx, s.Connection, s.run, s.stableEnd) // G2
-	if errors.Is(err, ErrDamagedCursor) && s.Restart {
-		g, err = first(), nil
-	}
-	if err != nil {
-		return err
-	}
-	if change, err := s.mustChange(g); err != nil || !change || s.restarted(g, asked) && !g.Pending {
+	g, change, err := s.lookAtGeneration(ctx, asked) // G2
+	if err != nil || !change {
 		return err
 	}
 	before := g.begun()
+	// What is refused must not shut out anybody.
+	_, had, err := s.consider(ctx, before, *asked)
+	if err != nil {
+		return err
+	}
 	if !g.Pending || g.Shards != s.Shard.Count() { // G3
-		shards, err := cursorsOf(ctx, s.Connection, s.run, before, s.stableEnd)
-		if err != nil && !s.Restart {
-			return err
-		}
-		g = g.next(*asked, s.Shard, err == nil && before.stand(shards) != nil)
+		g = g.next(*asked, s.Shard, had)
 		if err := lead.writeGeneration(ctx, g); err != nil {
 			return err
 		}
@@ -160,34 +171,62 @@ func (s *session) fenceShards(ctx context.Context, count int) error {
 	return nil
 }
 
-// decideAll returns where all partitions stand after a generation, or where they
-// begin.
-func (s *session) decideAll(ctx context.Context, before *Generation, asked *Cursor) (Cursor, error) {
+// consider returns where all partitions stand after a generation, or where they
+// begin, and whether shards have sent anything in it. It changes nothing.
+func (s *session) consider(ctx context.Context, before *Generation, asked Cursor) (c Cursor, had bool, err error) {
 	if err := s.findTopic(ctx, before.recorded()); err != nil {
-		return Cursor{}, err
+		return c, false, err
 	}
-	sit := situation{asked: *asked, topicID: s.topicID, partitions: s.partitions, restart: s.Restart}
+	sit := situation{asked: asked, topicID: s.topicID, partitions: s.partitions, restart: s.Restart}
 	shards, err := cursorsOf(ctx, s.Connection, s.run, before, s.stableEnd)
 	switch {
 	case errors.Is(err, ErrDamagedCursor) && sit.restart: // it says nothing
 	case err != nil:
-		return Cursor{}, err
+		return c, false, err
 	default:
 		sit.kafka = before.stand(shards)
 	}
 	if sit.kafka == nil {
 		sit.local = s.acknowledged
 		if s.topicID != "" {
-			if sit.found, err = s.findIncarnations(ctx, *asked); err != nil {
-				return Cursor{}, err
+			if sit.found, err = s.findIncarnations(ctx, asked); err != nil {
+				return c, false, err
 			}
 		}
 	}
-	c, err := decide(sit)
+	if c, err = decide(sit); err != nil {
+		return c, false, err
+	}
+	partitions := c.Partitions
+	if partitions == 0 {
+		partitions = int(s.topicShape().partitions)
+	}
+	if err := ownsAny(s.Shard, partitions); err != nil {
+		return c, false, err
+	}
+	if s.resume != nil {
+		if c.Schedule, _, err = s.resume(c, true); err != nil {
+			return c, false, fmt.Errorf("%w: %w", errBegin, err)
+		}
+	}
+	return c, sit.kafka != nil, nil
+}
+
+// ownsAny returns core.ErrShard for a shard that has nothing to do.
+func ownsAny(shard core.Shard, partitions int) error {
+	if shard.Index < partitions {
+		return nil
+	}
+	return fmt.Errorf("%w: %s owns none of the %d partitions of the run", core.ErrShard, shard, partitions)
+}
+
+// decideAll is consider, for good: a topic that is missing is made.
+func (s *session) decideAll(ctx context.Context, before *Generation, asked *Cursor) (Cursor, error) {
+	c, _, err := s.consider(ctx, before, *asked)
 	if err != nil {
 		return c, err
 	}
-	if sit.restart {
+	if s.Restart {
 		asked.Incarnation = c.Incarnation
 	}
 	if s.topicID == "" {
@@ -199,10 +238,7 @@ func (s *session) decideAll(ctx context.Context, before *Generation, asked *Curs
 	if len(c.Nexts) != c.Partitions {
 		c.Nexts = nexts(c.Next, c.Partitions)
 	}
-	if s.resume != nil {
-		c.Schedule, _, err = s.resume(c, true)
-	}
-	return c, err
+	return c, nil
 }
 
 // writeGeneration commits a generation, and returns when everybody reads it.

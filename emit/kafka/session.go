@@ -156,10 +156,10 @@ func (s *session) decide(ctx context.Context, g *Generation, asked Cursor, local
 		return c, err
 	}
 	c.Generation, c.Shard = g.Generation, s.shard
-	if c.Partitions > 0 && s.Shard.Index >= c.Partitions {
-		return c, fmt.Errorf("%w: %s owns none of the %d partitions of the run", core.ErrShard, s.shard, c.Partitions)
+	if c.Partitions > 0 {
+		err = ownsAny(s.Shard, c.Partitions)
 	}
-	return c, nil
+	return c, err
 }
 
 // fence begins the producer, which ends the open transaction of any

@@ -7,14 +7,20 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gen/core"
+	"gen/emit/pace"
 
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 )
+
+// shardCluster is where the tests of shards deliver: the chaos suite has a real
+// broker.
+var shardCluster = cluster
 
 // newShard returns the delivery of shard i of s.
 func newShard(config Config, seq *core.Sequence, i, s int, end uint64) *Delivery {
@@ -48,7 +54,7 @@ func TestShardsDeliverTheSame(t *testing.T) {
 	for _, s := range []int{1, 2, 3, 6} {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
 			t.Parallel()
-			config, seq := cluster(t), testSequence(t)
+			config, seq := shardCluster(t), testSequence(t)
 			for _, end := range []uint64{1, 20_000, 20_001} {
 				deliverShards(t, config, seq, s, end)
 				check(t, config, seq, end)
@@ -60,7 +66,7 @@ func TestShardsDeliverTheSame(t *testing.T) {
 // From one number of shards to another, each time with every shard left at another
 // event.
 func TestReshard(t *testing.T) {
-	config, seq := cluster(t), testSequence(t)
+	config, seq := shardCluster(t), testSequence(t)
 	config.CommitEvents = 100
 	end := uint64(0)
 	for round, s := range []int{1, 3, 2, 6, 1, 4, 3} {
@@ -87,7 +93,7 @@ func TestReshard(t *testing.T) {
 
 // An old shard that comes back is refused, until it is told to take over.
 func TestOldShardIsRefused(t *testing.T) {
-	config, seq := cluster(t), testSequence(t)
+	config, seq := shardCluster(t), testSequence(t)
 	deliverShards(t, config, seq, 3, 3000)
 	deliverShards(t, config, seq, 2, 4000)
 	for i := range 3 {
@@ -105,7 +111,7 @@ func TestOldShardIsRefused(t *testing.T) {
 
 // Control: without the generation the old shard goes on, and the topic shows it.
 func TestOldShardLetThrough(t *testing.T) {
-	config, seq := cluster(t), testSequence(t)
+	config, seq := shardCluster(t), testSequence(t)
 	deliverShards(t, config, seq, 3, 3000)
 	deliverShards(t, config, seq, 2, 4000)
 	testOnlyPassGeneration = true
@@ -166,8 +172,8 @@ func (s *stops) pass(name string) {
 func TestStoppedOldShard(t *testing.T) {
 	for _, at := range []string{"afterInit", "afterRecover", "afterBegin", "afterFirstProduce", "afterCursorRecord", "afterFlush", "afterEndTxn"} {
 		t.Run(at, func(t *testing.T) {
-			config, seq := cluster(t), testSequence(t)
-			config.CommitEvents, config.TransactionTimeout = 300, 2*time.Second // kfake leaves what it has aborted open
+			config, seq := shardCluster(t), testSequence(t)
+			config.CommitEvents, config.TransactionTimeout = 300, time.Second // kfake leaves what it has aborted open
 			deliverShards(t, config, seq, 3, 3000)
 			stop := stopAt(t, at)
 			old := make(chan error)
@@ -194,7 +200,7 @@ func TestStoppedReshard(t *testing.T) {
 	for _, at := range []string{"afterIntent", "afterFence", "afterGeneration"} {
 		for _, s := range []int{2, 4} {
 			t.Run(fmt.Sprint(at, " ", s), func(t *testing.T) {
-				config, seq := cluster(t), testSequence(t)
+				config, seq := shardCluster(t), testSequence(t)
 				deliverShards(t, config, seq, 3, 3000)
 				stop := stopAt(t, at)
 				first := make(chan error)
@@ -229,7 +235,7 @@ func TestDeadReshard(t *testing.T) {
 	for _, at := range []string{"afterIntent", "afterFence", "afterGeneration"} {
 		for _, next := range []int{2, 3, 5} {
 			t.Run(fmt.Sprint(at, " ", next), func(t *testing.T) {
-				config, seq := cluster(t), testSequence(t)
+				config, seq := shardCluster(t), testSequence(t)
 				deliverShards(t, config, seq, 3, 3000)
 				ctx, cancel := context.WithCancel(context.Background())
 				testOnlyFailpoint = func(name string) {
@@ -252,7 +258,7 @@ func TestDeadReshard(t *testing.T) {
 
 // A restart of a run of several shards is the first one's, and begins a generation.
 func TestRestartShards(t *testing.T) {
-	config, seq := cluster(t), testSequence(t)
+	config, seq := shardCluster(t), testSequence(t)
 	deliverShards(t, config, seq, 2, 1000)
 	restart := newShard(config, seq, 0, 2, 500)
 	restart.Restart = true
@@ -394,4 +400,77 @@ func BenchmarkOwnEvents(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(o.at), "ns/event")
 		})
 	}
+}
+
+// All shards in one process, with one pacer, and a quota for each partition.
+func TestDeliverAll(t *testing.T) {
+	config, seq := cluster(t), testSequence(t)
+	var deliveries []*Delivery
+	var pacer *pace.Pacer
+	var once sync.Once
+	events := new(atomic.Uint64)
+	for i := range 3 {
+		d := newShard(config, seq, i, 3, 2000)
+		d.Events, d.PartitionRate = events, 1000
+		d.Pace = func(from uint64) *pace.Pacer {
+			once.Do(func() { pacer = pace.New(seq.Schedule, from, 100) }) // 5,000 events a second
+			return pacer
+		}
+		deliveries = append(deliveries, d)
+	}
+	begin := time.Now()
+	cursors, err := DeliverAll(context.Background(), deliveries)
+	if err != nil || len(cursors) != 3 || events.Load() != 2000 {
+		t.Fatalf("DeliverAll = %d cursors, %v; %d events, want 2000", len(cursors), err, events.Load())
+	}
+	if took := time.Since(begin); took < 390*time.Millisecond {
+		t.Errorf("it took %v, the schedule has 0.4 s", took)
+	}
+	check(t, config, seq, 2000)
+	// One that fails ends the others.
+	for i, d := range deliveries {
+		deliveries[i] = newShard(config, seq, i, 3, 1<<40)
+		deliveries[i].Pace = d.Pace
+	}
+	failed := errors.New("the disk is full")
+	deliveries[1].Save = func(core.Run) error { return failed }
+	if _, err := DeliverAll(context.Background(), deliveries); !errors.Is(err, failed) {
+		t.Errorf("DeliverAll = %v, want %v", err, failed)
+	}
+}
+
+// A shard that is refused leaves the others alone, also when it is told to take
+// over: another seed, a topic that has gone, no partition of its own.
+func TestRefusedShardsShutOutNobody(t *testing.T) {
+	config, seq := cluster(t), testSequence(t)
+	deliverShards(t, config, seq, 3, 3000)
+	stop := stopAt(t, "afterEvents")
+	running := make(chan error)
+	go func() {
+		_, err := newShard(config, seq, 0, 3, 4000).Deliver(context.Background())
+		running <- err
+	}()
+	<-stop.reached
+	for name, c := range map[string]struct {
+		change func(*Delivery)
+		want   error
+	}{
+		"another seed":            {func(d *Delivery) { d.Run.Seed = 7 }, ErrOtherRun},
+		"no partition of its own": {func(d *Delivery) { d.Shard = core.Shard{Index: 6, Of: 7} }, core.ErrShard},
+		"no schedule": {func(d *Delivery) {
+			d.Resume = func(Cursor, bool) (core.Schedule, uint64, error) { return core.Schedule{}, 0, ErrSchedule }
+		}, ErrSchedule},
+	} {
+		d := newShard(config, seq, 0, 2, 4000)
+		c.change(d)
+		if _, err := d.Deliver(context.Background()); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	close(stop.release)
+	if err := <-running; err != nil {
+		t.Errorf("the running shard ends with %v", err)
+	}
+	deliverShards(t, config, seq, 3, 5000)
+	check(t, config, seq, 5000)
 }

@@ -299,3 +299,25 @@ func TestQuota(t *testing.T) {
 		t.Errorf("%v records a second into the fuller partition, want about %d", perSecond, most)
 	}
 }
+
+// Senders that share a pacer, each of which sends its part of what it takes, keep
+// the maximum rate together.
+func TestShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const senders, most = 3, 2000
+		p := paced(0, 1, MaxRate(most, 100*time.Millisecond), Shared(senders))
+		time.Sleep(30 * time.Second)
+		begin, next, sent := time.Now(), [senders]uint64{}, 0.0
+		for time.Since(begin) < 10*time.Second {
+			for i := range next {
+				to := p.Take(next[i], 1<<53)
+				sent += float64(to-next[i]) / senders
+				next[i] = to
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if sent < most*10*0.95 || sent > most*10*1.05 {
+			t.Errorf("%v events in 10 s, want %d", sent, most*10)
+		}
+	})
+}
