@@ -267,5 +267,10 @@ func (j *Job) finishAll(ctx context.Context, result *Result) error {
 			return err
 		}
 	}
+	unlock, err := j.Dir.Lock("")
+	if err != nil {
+		return nil //nolint:nilerr // who begins now tidies too
+	}
+	defer unlock()
 	return j.tidy()
 }

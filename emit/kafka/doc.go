@@ -47,7 +47,8 @@
 // Who finds another number of shards, or --restart, changes the generation:
 //
 //	G1  InitProducerID with the generation's id: nobody else can write the record
-//	G2  read the generation, as in S2; is there still anything to change?
+//	G2  read the generation, as in S2; is there still anything to change, and would
+//	    G5 refuse it? then nobody is shut out
 //	G3  commit a record that the next generation is pending, and what was before
 //	G4  InitProducerID with every id of the generation before; what that ends is
 //	    awaited, and a transaction that hangs is settled
