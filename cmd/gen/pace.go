@@ -66,13 +66,13 @@ func parsePace(c *cli.Context) (o paceOptions, err error) {
 	return o, nil
 }
 
-// pacer returns who paces the events from one on, nil for nobody. So many senders
-// share it, each of which asks it once in every interval.
-func (o deliverOptions) pacer(e *env, schedule core.Schedule, from uint64, interval time.Duration, senders int) *pace.Pacer {
+// pacer returns who paces the events from one on, nil for nobody. A sink asks it
+// once in every interval.
+func (o deliverOptions) pacer(e *env, schedule core.Schedule, from uint64, interval time.Duration) *pace.Pacer {
 	if o.speed == 0 {
 		return nil
 	}
-	options := []pace.Option{pace.Shared(senders)}
+	var options []pace.Option
 	if o.maxRate > 0 {
 		if peak := core.Peak(schedule.Last()) * o.speed; peak > o.maxRate {
 			e.ui.warn("the schedule wants up to %s events/s, --max-rate allows %s: the run falls behind", plain(peak), plain(o.maxRate))

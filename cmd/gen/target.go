@@ -153,7 +153,7 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	stop := o.progress(e, view{Target: "stdout", Sequence: seq, Total: o.count, Hidden: e.stdoutTerminal}, &done)
 	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout, files.Grace), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done, Meter: o.meter()}
 	begin := e.now()
-	pacer := o.pacer(e, seq.Schedule, o.from, 0, 1)
+	pacer := o.pacer(e, seq.Schedule, o.from, 0)
 	pipe.Meter.Begin(o.from, pacer)
 	var next uint64
 	if pacer != nil {
@@ -375,7 +375,7 @@ func (d *delivery) accepted(next uint64) (files.Wait, error) {
 		total = end - next
 	}
 	d.stop = d.opts.progress(d.env, view{Run: d.record.Name, Target: d.job.Dir.URL(), Sequence: d.job.Sequence, Total: total}, d.job.Events)
-	pacer := d.opts.pacer(d.env, d.job.Meta.Schedule, next, 0, 1)
+	pacer := d.opts.pacer(d.env, d.job.Meta.Schedule, next, 0)
 	d.job.Meter.Begin(next, pacer)
 	if pacer == nil {
 		return nil, nil

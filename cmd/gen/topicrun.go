@@ -35,7 +35,6 @@ type topicRun struct {
 	from  uint64
 	stop  func()
 	pacer *pace.Pacer
-	paced bool
 }
 
 // topicPart is a shard of it.
@@ -131,14 +130,14 @@ func (r *topicRun) close() {
 	}
 }
 
-// pace returns the pacer that all parts share.
+// pace returns the pacer of a part: those of all parts share a clock.
 func (r *topicRun) pace(part *topicPart, from uint64) *pace.Pacer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.paced {
-		r.paced = true
-		r.pacer = r.opts.pacer(r.env, part.Sequence.Schedule, from, r.config.CommitInterval, len(r.parts))
+	if r.pacer != nil {
+		return r.pacer.Another()
 	}
+	r.pacer = r.opts.pacer(r.env, part.Sequence.Schedule, from, r.config.CommitInterval)
 	return r.pacer
 }
 

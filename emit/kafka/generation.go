@@ -51,7 +51,14 @@ func (g *Generation) begun() *Generation {
 func (g *Generation) recorded() bool { return !g.Pending && g.Name != "" }
 
 func (g *Generation) String() string {
-	return fmt.Sprintf("generation %d, of %d shards", g.Generation, g.Shards)
+	return fmt.Sprintf("generation %d, of %s", g.Generation, shardsText(g.Shards))
+}
+
+func shardsText(n int) string {
+	if n == 1 {
+		return "1 shard"
+	}
+	return fmt.Sprintf("%d shards", n)
 }
 
 // decideGeneration tells whether a shard has to change the generation that it

@@ -137,7 +137,7 @@ func (s *session) reshard(ctx context.Context, asked *Cursor) error {
 	if err := lead.writeGeneration(ctx, g.complete(c)); err != nil { // G6
 		return err
 	}
-	s.Say("run %s is cut into %d shards, its generation %d, from events %d to %d on", s.run, g.Shards, g.Generation, c.Next, c.Front())
+	s.Say("run %s is cut into %s, its generation %d, from events %d to %d on", s.run, shardsText(g.Shards), g.Generation, c.Next, c.Front())
 	testOnlyFailpoint("afterGeneration")
 	return nil
 }

@@ -32,9 +32,12 @@ type Pacer struct {
 	base     int64         // event time of the first event, epoch ms
 	limit    *rate.Limiter // nil: none
 	skip     bool
-	shares   uint64 // by how many senders the events are shared
 	now      func() time.Time
+	*clock
+}
 
+// clock is when events are due, for all senders who share it.
+type clock struct {
 	mu      sync.Mutex
 	origin  time.Time // when the first event was due
 	skipped time.Duration
@@ -56,14 +59,10 @@ func MaxRate(perSecond float64, keep time.Duration) Option {
 // due at once, and the ones behind it that much later. No event is left out.
 func Skip() Option { return func(p *Pacer) { p.skip = true } }
 
-// Shared says that so many senders ask, each of whom sends its part of the events
-// that it takes: together they keep the maximum rate.
-func Shared(senders int) Option { return func(p *Pacer) { p.shares = uint64(senders) } }
-
 // New returns a pacer for the events from on; speed is above 0. Without options
 // what is late is caught up as fast as the sink takes it.
 func New(schedule core.Schedule, from uint64, speed float64, options ...Option) *Pacer {
-	p := &Pacer{schedule: schedule, speed: speed, base: schedule.At(from), shares: 1, now: time.Now}
+	p := &Pacer{schedule: schedule, speed: speed, base: schedule.At(from), now: time.Now, clock: new(clock)}
 	for _, option := range options {
 		option(p)
 	}
@@ -79,6 +78,17 @@ func Live(schedule core.Schedule, from uint64, options ...Option) *Pacer {
 	late := p.origin.Sub(time.UnixMilli(p.base))
 	p.origin = p.origin.Add(-max(0, late)) // which keeps the monotonic clock
 	return p
+}
+
+// Another returns a pacer for another sender of the same events, each of whom sends
+// some of them: when they are due, and what is skipped, is the same for all. The
+// maximum rate is that of the events that pass, so that each keeps it for itself.
+func (p *Pacer) Another() *Pacer {
+	q := *p
+	if p.limit != nil {
+		q.limit = rate.NewLimiter(p.limit.Limit(), p.limit.Burst())
+	}
+	return &q
 }
 
 // Due returns the first event that is not due yet.
@@ -154,8 +164,8 @@ func (p *Pacer) Take(n, to uint64) uint64 {
 	to = min(to, max(p.Due(), n+1))
 	if p.limit != nil {
 		now := p.now()
-		to = min(to, n+uint64(max(1, p.limit.TokensAt(now)))*p.shares)
-		p.limit.ReserveN(now, int((to-n+p.shares-1)/p.shares))
+		to = min(to, n+uint64(max(1, p.limit.TokensAt(now))))
+		p.limit.ReserveN(now, int(to-n))
 	}
 	return to
 }

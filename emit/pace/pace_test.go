@@ -300,24 +300,34 @@ func TestQuota(t *testing.T) {
 	}
 }
 
-// Senders that share a pacer, each of which sends its part of what it takes, keep
-// the maximum rate together.
-func TestShared(t *testing.T) {
+// Senders of the same events, each of which sends its part of what it takes, keep
+// the maximum rate together and stay together, and what one skips all have skipped.
+func TestAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const senders, most = 3, 2000
-		p := paced(0, 1, MaxRate(most, 100*time.Millisecond), Shared(senders))
+		pacers := []*Pacer{paced(0, 1, MaxRate(most, 100*time.Millisecond))}
+		for len(pacers) < senders {
+			pacers = append(pacers, pacers[0].Another())
+		}
 		time.Sleep(30 * time.Second)
 		begin, next, sent := time.Now(), [senders]uint64{}, 0.0
 		for time.Since(begin) < 10*time.Second {
-			for i := range next {
+			for i, p := range pacers {
 				to := p.Take(next[i], 1<<53)
 				sent += float64(to-next[i]) / senders
 				next[i] = to
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		if sent < most*10*0.95 || sent > most*10*1.05 {
-			t.Errorf("%v events in 10 s, want %d", sent, most*10)
+		if sent < most*10*0.95 || sent > most*10*1.05 || next[0] != next[1] || next[0] != next[2] {
+			t.Errorf("%v events in 10 s, want %d; they stand at %d", sent, most*10, next)
+		}
+		first := paced(0, 1, Skip())
+		second := first.Another()
+		time.Sleep(30 * time.Second)
+		first.Take(0, 1<<53)
+		if got := second.Skipped(); got != 30*time.Second || second.Due() != 1 {
+			t.Errorf("the other one has skipped %v and stands at event %d, want 30s, 1", got, second.Due())
 		}
 	})
 }
