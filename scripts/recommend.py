@@ -53,7 +53,7 @@ STANDARD_ERRORS = 4.5  # chance goes further once in 150,000 times
 # movies; ItemKNN's neighbours and shrink; ALS' ratings or residuals, rank, regParam.
 # From the users that have relevant test ratings P@10 takes so many.
 FULL = {
-    "shrinks": list(itertools.product((5, 25, 100), (5, 25, 100))),
+    "shrinks": list(itertools.product((5, 25, 1000), repeat=2)),
     "neighbours": [(50, 10), (200, 10)],
     "factors": [
         ("ratings", 8, .07), ("ratings", 8, .1), ("ratings", 16, .1), ("ratings", 32, .1),
