@@ -34,9 +34,9 @@ const (
 	fitMovies = 20
 )
 
-// Fit returns the aggregates. It returns ErrParams when there are too few users
-// or movies.
-func (f *Fitter) Fit() (*Fit, error) {
+// Fit returns the aggregates, for a catalogue of so many movies: those that are not
+// rated count too. It returns ErrParams when there are too few users or movies.
+func (f *Fitter) Fit(catalogue int) (*Fit, error) {
 	if len(f.users) < fitUsers || len(f.movies) < fitMovies {
 		return nil, fmt.Errorf("%w: ratings of %d users and %d movies; a fit wants %d users and %d movies", ErrParams, len(f.users), len(f.movies), fitUsers, fitMovies)
 	}
@@ -49,6 +49,7 @@ func (f *Fitter) Fit() (*Fit, error) {
 	}
 	counts := slices.Sorted(maps.Values(f.movies))
 	slices.Reverse(counts)
+	counts = append(counts, make([]uint32, max(catalogue-len(counts), 0))...)
 	fit.Popularity = fitPopularity(sizes, counts)
 	return fit, fit.check()
 }
@@ -90,6 +91,9 @@ func (f *Fitter) fitUsers(fit *Fit) (sizes []uint32) {
 	}
 	return sizes
 }
+
+// fitLeast stands for the mean count of movies that nobody rates.
+const fitLeast = 0.01
 
 // quantile returns the quantile p of sorted numbers above 0, between two of them
 // linearly.
@@ -158,7 +162,7 @@ func sampleCounts(counts []uint32, users float64) (shares [15]float64) {
 		for _, n := range counts[low:high] {
 			sum += float64(n)
 		}
-		shares[i] = min(sum/float64(high-low)/users, 0.999)
+		shares[i] = min(max(sum/float64(high-low), fitLeast)/users, 0.999)
 	}
 	return shares
 }

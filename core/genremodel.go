@@ -223,6 +223,8 @@ func (m *genreModel) levels() *[WeightSum + 1]float64 {
 	return &levels
 }
 
+func (m *genreModel) lastUser() uint32 { return uint32(m.t.Users()) }
+
 func (m *genreModel) truth(user, movie int) (mean, variance float64) {
 	weights := m.users[user*m.t.TopK : (user+1)*m.t.TopK]
 	return m.t.Below[affinity(weights, m.t.Movies[movie].Mask)].moments()

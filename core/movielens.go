@@ -116,6 +116,9 @@ func (t *ListTables) EachRating(user int, do func(movie, row uint32)) {
 // Length returns how many movies the user of an index rates.
 func (t *ListTables) Length(user int) int { return int(t.starts[user+1] - t.starts[user]) }
 
+// Seats returns the seats of the classes of sessions; none without sessions.
+func (t *ListTables) Seats() []uint32 { return t.seats }
+
 // Epoch returns how many events an epoch has.
 func (t *ListTables) Epoch() uint64 { return uint64(len(t.entries)) }
 
@@ -271,6 +274,9 @@ func (m *listModel) rows() ([]Chances, []float64) {
 	}
 	return m.t.Rows[:], shares
 }
+
+// lastUser is that of the last cohort.
+func (m *listModel) lastUser() uint32 { return uint32(MaxID / m.t.Users() * m.t.Users()) }
 
 func (m *listModel) truth(user, movie int) (mean, variance float64) {
 	return m.t.Rows[m.t.row(user, uint32(movie))].moments()

@@ -285,7 +285,7 @@ func TestFitFindsTheCurvesAgain(t *testing.T) {
 			f.Add(e.User, e.Movie, e.Rating)
 			counts[e.Movie]++
 		}
-		fit, err := f.Fit()
+		fit, err := f.Fit(4000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +324,7 @@ func TestFitRefusesTooLittle(t *testing.T) {
 	for movie := range uint32(100) {
 		f.Add(1, movie, 8)
 	}
-	if _, err := f.Fit(); !errors.Is(err, ErrParams) {
+	if _, err := f.Fit(100); !errors.Is(err, ErrParams) {
 		t.Errorf("a fit to one user: %v", err)
 	}
 }

@@ -27,7 +27,8 @@ type model interface {
 	explain(seed, n uint64) Explanation
 	appendBody(b []byte) []byte // the tables, canonically: equal models, equal bytes
 	tables() *Tables
-	rows() (rows []Chances, shares []float64)       // the ratings' distributions, and of how many of the events each is
+	rows() (rows []Chances, shares []float64) // the ratings' distributions, and of how many of the events each is
+	lastUser() uint32
 	truth(user, movie int) (mean, variance float64) // of the rating in stars, by indices
 }
 
@@ -195,8 +196,8 @@ func (s *Snapshot) Truth(user, movie uint32) (mean, variance float64, err error)
 	switch {
 	case !ok:
 		return 0, 0, fmt.Errorf("%w: no movie has the movieId %d", ErrParams, movie)
-	case user == 0:
-		return 0, 0, fmt.Errorf("%w: userIds begin at 1", ErrParams)
+	case user == 0 || user > s.model.lastUser():
+		return 0, 0, fmt.Errorf("%w: no user has the userId %d: there are 1 to %d", ErrParams, user, s.model.lastUser())
 	}
 	mean, variance = s.model.truth(int(user-1)%t.Users(), i)
 	return mean, variance, nil

@@ -56,7 +56,7 @@ func exportCommand(e *env) *cli.Command {
 	cmd := &cli.Command{
 		Name:      "export",
 		Usage:     "write the known truth behind the data",
-		UsageText: "gen export users|movies|model [flags]",
+		UsageText: "gen export users|movies|model|lists|truth [flags]",
 		Description: "Writes a table of the snapshot to standard output or a file:\n\n" +
 			"  gen export users --format parquet --to users.parquet",
 	}
@@ -128,7 +128,7 @@ func runExport(c *cli.Context, e *env, columnsOf func(*core.Snapshot) ([]table.C
 			return err
 		}
 	} else {
-		if err := refuseDirectory(to); err != nil {
+		if err := refuseOver(to, c.String("pairs")); err != nil {
 			return err
 		}
 		if err := files.WriteFile(to, write); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"sync/atomic"
 
@@ -96,11 +95,14 @@ func parseReport(c *cli.Context) (o reportOptions, err error) {
 	if o.run != "" && !strings.HasPrefix(o.target, kafka.Scheme) {
 		return o, fmt.Errorf("%w: --run is for topics; a directory holds one run", errUsage)
 	}
-	if o.count, err = number(c, "count"); err == nil && o.count == 0 {
-		err = fmt.Errorf("%w: --count 0: want 1 or more", errUsage)
+	if o.count, err = number(c, "count"); err == nil && (o.count == 0 || o.count > mostDrawn) {
+		err = fmt.Errorf("%w: --count %d: want 1 to %d, as events take 12 bytes of memory each", errUsage, o.count, mostDrawn)
 	}
 	return o, err
 }
+
+// mostDrawn is the most events of a snapshot that a report draws.
+const mostDrawn = 500_000_000
 
 // reported is something to report about.
 type reported struct {
@@ -185,7 +187,7 @@ type reportAnswer struct {
 }
 
 func runReport(ctx context.Context, e *env, o reportOptions, r *reported) error {
-	if err := r.write(ctx, e, o.to); err != nil {
+	if err := r.write(ctx, e, o.to, o.target); err != nil {
 		return err
 	}
 	verdict := report.Verdict(r.page.Goals)
@@ -204,7 +206,7 @@ func runReport(ctx context.Context, e *env, o reportOptions, r *reported) error 
 
 // write measures the events and writes the page, or measures only. A file is opened
 // before the work: that it cannot be written shows at once.
-func (r *reported) write(ctx context.Context, e *env, to string) error {
+func (r *reported) write(ctx context.Context, e *env, to, input string) error {
 	if to == "" {
 		return r.measure(ctx, e)
 	}
@@ -218,7 +220,7 @@ func (r *reported) write(ctx context.Context, e *env, to string) error {
 	if to == "-" {
 		return page(files.Until(ctx, e.stdout, files.Grace))
 	}
-	if err := refuseDirectory(to); err != nil {
+	if err := refuseOver(to, input); err != nil {
 		return err
 	}
 	if err := files.WriteFile(to, page); err != nil && failed == nil {
@@ -249,17 +251,4 @@ func (r *reported) measure(ctx context.Context, e *env) error {
 	}
 	r.page.Figures, r.page.Goals = figures, report.Judge(r.page.Profile, figures)
 	return ctx.Err()
-}
-
-// refuseDirectory returns an error when a file that is to be written is a
-// directory.
-func refuseDirectory(to string) error {
-	fsys, name, err := files.Source(to)
-	if err != nil {
-		return fmt.Errorf("--to: %w", err)
-	}
-	if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
-		return fmt.Errorf("%w: --to %s is a directory: a file is wanted", errUsage, to)
-	}
-	return nil
 }

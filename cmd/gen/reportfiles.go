@@ -108,8 +108,8 @@ func openOwn(ctx context.Context, e *env, o reportOptions, dir files.Dir, meta f
 			return nil, withHint(err, "gen verify "+o.target+" names every row that is not as computed")
 		}
 		if rows := done.Load(); rows != r.events {
-			r.page.Notes = append(r.page.Notes, fmt.Sprintf("The files hold %d rows instead of %d: gen verify %s names what is wrong.", rows, r.events, o.target))
-			e.ui.warn("%s: %d rows instead of %d; gen verify %s names what is wrong", o.target, rows, r.events, o.target)
+			r.page.Notes = append(r.page.Notes, fmt.Sprintf("The files hold %d rows, and %d events up to the first gap: gen verify %s names what is wrong.", rows, r.events, o.target))
+			e.ui.warn("%s: the files hold %d rows, and %d events up to the first gap; gen verify %s names what is wrong", o.target, rows, r.events, o.target)
 		}
 		return nil, nil
 	}

@@ -142,15 +142,15 @@ func compile(e *env, o snapshotOptions) (*core.Snapshot, error) {
 		}
 	}
 	if o.fit != "" {
-		if o.params.Fit, err = readFit(o.fit); err != nil {
+		if o.params.Fit, err = readFit(o.fit, cat); err != nil {
 			return nil, err
 		}
 	}
 	return core.Compile(o.profile, cat, o.params)
 }
 
-// readFit takes the aggregates of a file of ratings.
-func readFit(ratings string) (*core.Fit, error) {
+// readFit takes the aggregates of a file of ratings, for a catalogue.
+func readFit(ratings string, cat *core.Catalogue) (*core.Fit, error) {
 	fsys, name, err := files.Source(ratings)
 	if err != nil {
 		return nil, fmt.Errorf("--fit: %w", err)
@@ -159,7 +159,7 @@ func readFit(ratings string) (*core.Fit, error) {
 	if err := catalogue.ReadRatings(fsys, name, fitter.Add); err != nil {
 		return nil, fmt.Errorf("--fit %s: %w", ratings, err)
 	}
-	fit, err := fitter.Fit()
+	fit, err := fitter.Fit(len(cat.Movies))
 	if err != nil {
 		return nil, fmt.Errorf("--fit %s: %w", ratings, err)
 	}
@@ -245,10 +245,11 @@ type snapshotAnswer struct {
 	Genres   int                `json:"genres"`
 	Counts   []core.Genre       `json:"genreMovies"`
 	Example  exampleUser        `json:"example"`
-	Epoch    uint64             `json:"epoch,omitempty"`   // ratings that all users give, none twice; 0: there is no such
-	LongList int                `json:"longest,omitempty"` // movies that the most active user rates
-	BestRMSE float64            `json:"bestRMSE"`          // that a recommender can reach, in stars
-	Shares   map[string]float64 `json:"ratingShares"`      // expected, of 1
+	Epoch    uint64             `json:"epoch,omitempty"`        // ratings that all users give, none twice; 0: there is no such
+	Seats    []uint32           `json:"sessionSeats,omitempty"` // see the comment of package core
+	LongList int                `json:"longest,omitempty"`      // movies that the most active user rates
+	BestRMSE float64            `json:"bestRMSE"`               // that a recommender can reach, in stars
+	Shares   map[string]float64 `json:"ratingShares"`           // expected, of 1
 	State    string             `json:"state"`
 	Bytes    uint64             `json:"bytes,omitempty"`   // of snapshot.db
 	Seconds  float64            `json:"seconds,omitempty"` // taken to make it
@@ -266,7 +267,7 @@ func describeSnapshot(s *core.Snapshot) snapshotAnswer {
 		Genres: len(t.Genres), Counts: t.Genres, Example: exampleUser{1, t.UserWeights(0)}, Shares: map[string]float64{},
 	}
 	if lists := s.Lists(); lists != nil {
-		a.Epoch = lists.Epoch()
+		a.Epoch, a.Seats = lists.Epoch(), lists.Seats()
 		for u := range t.Users() {
 			a.LongList = max(a.LongList, lists.Length(u))
 		}
