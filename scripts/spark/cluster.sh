@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# cluster.sh runs a real Spark standalone cluster on 127.0.0.1, a master and
-# workers as processes of their own, with their logs and work in DIR:
+# cluster.sh runs a real Spark standalone cluster on loopback, a master and
+# workers as processes of their own, with their logs and work in DIR. Each worker has
+# an address of its own, 127.0.0.2 and so on: Spark runs no speculative twin on the
+# host of the first attempt:
 #
 #	scripts/spark/cluster.sh start DIR [--workers 2]   one core and 1 GB each
 #	scripts/spark/cluster.sh kill DIR NAME             SIGKILL for worker-1, ...
@@ -15,7 +17,7 @@ java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 . "$here/../daemons.sh"
 
 usage() {
-	sed -n '5,7s/^#	*//p' "${BASH_SOURCE[0]}" >&2
+	sed -n '7,9s/^#	*//p' "${BASH_SOURCE[0]}" >&2
 	exit 2
 }
 
@@ -67,7 +69,7 @@ cmd_start() {
 	wait_for master 'I have been elected leader'
 	for ((i = 1; i <= workers; i++)); do
 		mkdir "$dir/worker-$i"
-		spawn "worker-$i" "$libs/*" org.apache.spark.deploy.worker.Worker --host 127.0.0.1 --cores 1 --memory 1g \
+		SPARK_LOCAL_IP=127.0.0.$((i + 1)) spawn "worker-$i" "$libs/*" org.apache.spark.deploy.worker.Worker --host "127.0.0.$((i + 1))" --cores 1 --memory 1g \
 			--port "${open[2 * i]}" --webui-port "${open[2 * i + 1]}" --work-dir "$dir/worker-$i/work" "$master"
 		wait_for "worker-$i" 'Successfully registered with master'
 	done
