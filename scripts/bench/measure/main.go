@@ -66,7 +66,7 @@ func run(brokers, topic string, stop int64, args []string) error {
 	}
 	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	_, err = fmt.Printf("%d\t%d\t%.4f\t%.4f\t%d\t%.4f\n", seen.events, seen.bytes,
+	_, err = fmt.Fprintf(os.Stdout, "%d\t%d\t%.4f\t%.4f\t%d\t%.4f\n", seen.events, seen.bytes,
 		seen.last.Seconds(), cpu.Seconds(), usage.Maxrss, seen.first.Seconds())
 	return err
 }
