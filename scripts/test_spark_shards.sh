@@ -10,7 +10,9 @@ set -euo pipefail
 python=$("$here/venv.sh")
 count=${COUNT:-4000000} segment=$((${COUNT:-4000000} / 20))
 stop_all() {
-	[[ -z ${stopped:-} ]] || kill -KILL "$stopped" 2>/dev/null || true
+	local pid
+	# The job is a subshell, whose child is the driver.
+	for pid in ${job:+$(pgrep -P "$job") "$job"} ${stopped:-}; do kill -KILL "$pid" 2>/dev/null || true; done
 	"$here/spark/cluster.sh" stop "$work/spark" 2>/dev/null || true
 	cleanup
 }
@@ -59,6 +61,7 @@ sleep 0.2
 executor=$(pid_with 'CoarseGrainedExecutorBackend')
 kill -KILL "$executor"
 wait "$job" || fail "the job did not survive its executor"
+job=
 same data/killed one
 ok "an executor (process $executor) killed in mid-run: the same files"
 
@@ -73,6 +76,7 @@ job=$!
 stopped=$(pid_with '--shard 1/4 .*data/twin')
 kill -STOP "$stopped"
 wait "$job" || fail "the job did not survive a shard that is stopped"
+job=
 same data/twin one
 kill -CONT "$stopped" 2>/dev/null || true
 sleep 5
