@@ -106,6 +106,9 @@ func parseSnapshot(c *cli.Context) (snapshotOptions, error) {
 
 func runSnapshot(ctx context.Context, e *env, o snapshotOptions) error {
 	begin := e.now()
+	if takes := time.Duration(o.params.Users) * listCost; o.profile == "movielens" && takes > 3*time.Second {
+		e.ui.say("drawing the lists of %d users takes some %s", o.params.Users, takes.Round(time.Second))
+	}
 	s, err := compile(e, o)
 	if err != nil {
 		return err
@@ -129,6 +132,9 @@ func runSnapshot(ctx context.Context, e *env, o snapshotOptions) error {
 	answer.State, answer.Seconds = o.state, e.now().Sub(begin).Seconds()
 	return e.answer(o.json, answer)
 }
+
+// listCost is about what a user's list takes to draw.
+const listCost = 200 * time.Microsecond
 
 // compile reads the catalogue and makes the snapshot.
 func compile(e *env, o snapshotOptions) (*core.Snapshot, error) {

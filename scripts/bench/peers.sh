@@ -6,8 +6,9 @@
 #
 #	ROUNDS=3 COUNT=20000000 scripts/bench/peers.sh pipe files
 #
-# COUNT is the events of gen and of copying; slower peers write a part of it. SPARK_RATE=100000 is the pace of the Spark job, which knows no
-# other: its line says whether it was kept. CHECK=DIR keeps what each line of pipe
+# COUNT is the events of gen and of copying; slower peers write a part of it.
+# SPARK_RATE=100000 is the pace of the Spark job, which knows no other: its line says
+# whether it was kept. CHECK=DIR keeps what each line of pipe
 # and files has written. A rate counts the start of a program into a pipe or file;
 # into Kafka it runs from the first records that stand committed to the last. RSS
 # is the largest process. ratio is gen's events a second over the line's; against
