@@ -103,8 +103,12 @@ fi
 builds+=(arm64)
 
 "$work/gen-amd64-v1" dump --state "$work/ratings" --count 200000 --format csv --quiet >"$work/ratings.csv"
+fit=
 for build in "${builds[@]}"; do
-	check snapshot-fit-2000 "$build" snapshot "$build" --profile movielens --fit "$work/ratings.csv" --users 2000
+	# How a fit is made may be bettered: there is no golden of it.
+	found=$(snapshot "$build" --profile movielens --fit "$work/ratings.csv" --users 2000)
+	[[ $found == "${fit:=$found}" && $found ]] || fail "the snapshot of a fit by $build is ${found:-none}, not $fit"
+	ok "the snapshot of a fit by $build: $found"
 	for users in 10000 138493; do
 		check "snapshot-$users" "$build" snapshot "$build" --users "$users"
 	done
