@@ -319,6 +319,25 @@ func TestFitFindsTheCurvesAgain(t *testing.T) {
 	}
 }
 
+func TestFitThatIsNoDistributionIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*Fit){
+		"shares that do not sum to 1":      func(f *Fit) { f.Half[0] += 0.1 },
+		"a share below 0":                  func(f *Fit) { f.Whole[1], f.Whole[3] = -0.1, f.Whole[3]+f.Whole[1]+0.1 },
+		"more users than there are":        func(f *Fit) { f.HalfUsers = 1.1 },
+		"activity that does not ascend":    func(f *Fit) { f.Activity[5] = f.Activity[4] - 1 },
+		"popularity that does not descend": func(f *Fit) { f.Popularity[3] = 0.5 },
+		"popularity NaN":                   func(f *Fit) { f.Popularity[3] = math.NaN() },
+	} {
+		fit := *movieLens20M
+		change(&fit)
+		p := DefaultParams()
+		p.Users, p.Fit = 10, &fit
+		if _, err := Compile("movielens", movies(t, 100), p); !errors.Is(err, ErrParams) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestFitRefusesTooLittle(t *testing.T) {
 	f := NewFitter()
 	for movie := range uint32(100) {

@@ -51,6 +51,9 @@ func (p Params) Validate() error {
 			return fmt.Errorf("%w: %s must be %s, not %v", ErrParams, c.name, c.want, c.got)
 		}
 	}
+	if p.Fit != nil {
+		return p.Fit.check()
+	}
 	return nil
 }
 

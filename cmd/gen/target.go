@@ -86,35 +86,6 @@ func parseDeliver(c *cli.Context, e *env) (deliverOptions, error) {
 	return o, err
 }
 
-// epochEvents returns how many events --epochs asks for.
-func epochEvents(c *cli.Context, state string) (uint64, error) {
-	epochs, err := number(c, "epochs")
-	switch {
-	case err != nil:
-		return 0, err
-	case c.IsSet("count") || c.IsSet("from"):
-		return 0, fmt.Errorf("%w: --epochs stands for --count, from event 0 on: give no --count and no --from", errUsage)
-	case epochs == 0:
-		return 0, fmt.Errorf("%w: --epochs 0: want 1 or more", errUsage)
-	}
-	const hint = "gen snapshot --profile movielens"
-	snapshot, err := store.Open(state).LoadSnapshot()
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, withHint(fmt.Errorf("%w: --epochs needs a snapshot of the profile movielens; there is none in %s", errUsage, state), hint)
-	}
-	if err != nil {
-		return 0, snapshotTrouble(err)
-	}
-	lists := snapshot.Lists()
-	if lists == nil {
-		return 0, withHint(fmt.Errorf("%w: --epochs: the profile %s has no epochs: a user may rate a movie again at any time", errUsage, snapshot.Recipe.Profile), hint)
-	}
-	if epochs > maxCount/lists.Epoch() {
-		return 0, fmt.Errorf("%w: --epochs %d of %d events pass the last event, 2^53", errUsage, epochs, lists.Epoch())
-	}
-	return epochs * lists.Epoch(), nil
-}
-
 // summary is the last line of standard error with --json.
 type summary struct {
 	Kind     string  `json:"kind"` // "summary"
@@ -205,20 +176,6 @@ func banner(e *env, seq *core.Sequence, target string, from uint64, speed float6
 		e.ui.say("%s", epochs)
 	}
 	e.ui.say("events from %d on to %s: seed %d, %s, %s, event time %s, %s", from, target, seq.Seed, format, shapeText(seq.Schedule.Last()), timeText(seq.Schedule.At(from)), pace)
-}
-
-// realUsers is the largest userId of MovieLens-20M.
-const realUsers = 138493
-
-// epochText says what an epoch is and from which event on the userIds are above
-// those of MovieLens-20M; nothing of a profile without epochs.
-func epochText(s *core.Snapshot) string {
-	lists := s.Lists()
-	if lists == nil {
-		return ""
-	}
-	passed := uint64(realUsers/lists.Users()) * lists.Epoch()
-	return fmt.Sprintf("each %d events are an epoch with users of its own (--epochs 1 ends after the first); from event %d on userIds pass %d", lists.Epoch(), passed, realUsers)
 }
 
 // toDir delivers into a directory, from where it stands.
