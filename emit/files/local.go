@@ -101,9 +101,23 @@ type localFile struct {
 	temp, name string
 	closed     bool
 	published  bool
+	size       int64
+	flushed    int64 // what lies before it is being written to the disk
 }
 
-func (f *localFile) Write(b []byte) (int, error) { return f.file.Write(b) }
+// flushBytes is how much of a file waits until the disk begins to write it, so that
+// little is left when the file is synced.
+const flushBytes = 8 << 20
+
+func (f *localFile) Write(b []byte) (n int, err error) {
+	n, err = writeInParts(f.file, b)
+	f.size += int64(n)
+	if f.size-f.flushed >= flushBytes {
+		startWriteback(f.file, f.flushed, f.size-f.flushed)
+		f.flushed = f.size
+	}
+	return n, err
+}
 
 func (f *localFile) Finish() error {
 	err := f.file.Sync()

@@ -46,7 +46,7 @@ func (p patient) Write(b []byte) (int, error) {
 	}
 	done := make(chan written, 1)
 	go func() {
-		n, err := p.w.Write(b)
+		n, err := writeInParts(p.w, b)
 		done <- written{n, err}
 	}()
 	select {
