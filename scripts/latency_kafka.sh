@@ -23,7 +23,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-(cd "$here/.." && go build -o "$work" ./cmd/gen ./scripts/latency ./scripts/plain)
+(cd "$here/.." && go build -o "$work" ./cmd/gen ./scripts/bench/measure ./scripts/plain)
 bootstrap=$(kafka start)
 cd "$work"
 # shellcheck disable=SC1091
@@ -40,17 +40,16 @@ state() { echo "$(cpu) $(log_size "$topic") $(log_size gen.cursors) $(log_size _
 
 # measure NAME RATE COMMAND prints a line of the table.
 measure() {
-	local name=$1 rate=$2 before delays
+	local name=$1 rate=$2 before seen
 	before=$(state)
-	delays=$(./latency -brokers "$bootstrap" -topic "$topic" -count $((rate * (seconds + warm_up))) -skip $((rate * warm_up)) -- \
-		/usr/bin/time -f '%U %S %M' -o one "${@:3}")
+	seen=$(./measure -brokers "$bootstrap" -topic "$topic" -count $((rate * (seconds + warm_up))) -skip $((rate * warm_up)) -delays -- "${@:3}")
 	awk -v name="$name" -v rate="$rate" -v seconds=$((seconds + warm_up)) '
 		{ for (i = 1; i <= NF; i++) v[++n] = $i }
-		END {
-			printf "%-6s %8d %8.1f %8.1f %8.1f %8.2f %6d %8.2f %8.1f %8.1f %8.1f\n", name, rate, v[1], v[2], v[3],
-				(v[4] + v[5]) / seconds, v[6] / 1024, (v[11] - v[7]) / seconds,
-				(v[12] - v[8]) / 1e3 / seconds, (v[13] - v[9]) / 1e3 / seconds, (v[14] - v[10]) / 1e3 / seconds
-		}' <(echo "$delays") one <(echo "$before") <(state)
+		END { # 9 figures of measure, then twice 4 of state
+			printf "%-6s %8d %8.1f %8.1f %8.1f %8.2f %6d %8.2f %8.1f %8.1f %8.1f\n", name, rate, v[7], v[8], v[9],
+				v[4] / seconds, v[5] / 1024, (v[14] - v[10]) / seconds,
+				(v[15] - v[11]) / 1e3 / seconds, (v[16] - v[12]) / 1e3 / seconds, (v[17] - v[13]) / 1e3 / seconds
+		}' <(echo "$seen") <(echo "$before") <(state)
 }
 
 echo "$(nproc) cores, Kafka $VERSION with one broker, a commit every $interval, $seconds s a line"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# test_bench.sh runs the groups pipe and files of bench/peers.sh with few events:
-# each line writes its number of valid rows, and the table has all lines. How fast
-# they are is nobody's business here. A peer that cannot be fetched fails it.
+# test_bench.sh runs all groups of bench/bench.py but spark with few events: each
+# line of pipe and files writes its number of valid rows, those of kafka bring theirs
+# into the topic, and the table has all lines. How fast they are is nobody's business
+# here. A peer that cannot be fetched fails it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,7 +16,7 @@ python=$("$here/venv.sh" "$here/bench/requirements.txt")
 valid() { "$python" "$here/bench/valid.py" "$work/table" "$work/kept"; }
 
 mkdir "$work/kept"
-CHECK=$work/kept ROUNDS=1 COUNT=100000 "$here/bench/peers.sh" pipe files >"$work/table"
+"$here/bench/bench.py" pipe files verify kafka read start --rounds 1 --count 100000 --keep "$work/kept" >"$work/table"
 cat "$work/table"
 valid || fail "the lines above did not write what they should"
 echo "ok: every line writes its number of valid rows"
@@ -28,8 +29,10 @@ broken() {
 cp "$work/table" "$work/whole"
 sed -i '/python-row/d' "$work/table"
 broken "a line that lacks" python-row
-sed 's/| duckdb-csv .*/| duckdb-csv | not run |/' "$work/whole" >"$work/table"
-broken "a peer that was not run" duckdb-csv
+for name in duckdb-csv python-kafka-numpy; do
+	sed "s/| $name .*/| $name | not run |/" "$work/whole" >"$work/table"
+	broken "a peer that was not run" $name
+done
 cp "$work/whole" "$work/table"
 sed -i '7d' "$work/kept/python-numpy"
 broken "a row that lacks" python-numpy

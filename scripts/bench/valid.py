@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Tells whether each line of peers.sh has written its events: valid.py TABLE DIR.
+"""Tells whether each line of bench.py has written its events: valid.py TABLE DIR.
 
-TABLE is what peers.sh printed, DIR its CHECK. A row of ratings has the four
+TABLE is what bench.py printed, DIR its --keep. Of all but the lines of pipe and files
+there need only be figures. A row of ratings has the four
 columns, ids of the catalogue's range and a rating in halves from 0.5 to 5; one
 of lineitem is counted alone.
 """
@@ -11,8 +12,11 @@ import sys
 
 import duckdb
 
-LINES = ["gen-jsonl", "gen-csv", "copy", "python-row", "python-numpy", "duckdb-csv", "tpchgen-text",
-         "gen-parquet", "duckdb-parquet", "tpchgen-parquet"]
+import lines
+
+GROUPS = ["pipe", "files", "verify", "kafka", "read", "start"]
+LINES = [line.name for group in GROUPS for line in lines.GROUPS[group]]
+KEPT = [line.name for group in ("pipe", "files") for line in lines.GROUPS[group]]
 GOOD = """"userId" BETWEEN 1 AND 138493 AND "movieId" BETWEEN 1 AND 131262 AND rating BETWEEN 0.5 AND 5
     AND rating * 2 = floor(rating * 2) AND timestamp > 1700000000000"""
 
@@ -24,13 +28,18 @@ def relation(name, path):
         return f"read_csv('{path}')"
     if name.startswith("tpchgen"):
         return f"read_csv('{path}', delim = '|', header = false)"
-    return f"read_json('{path}', format = 'newline_delimited')"
+    if path.is_dir():
+        path = path / "*.jsonl"
+    packed = ", compression = 'zstd'" if name.endswith("zstd") else ""
+    return f"read_json('{path}', format = 'newline_delimited'{packed})"
 
 
 def check(name, cells, folder):
     """Returns what is wrong with a line, or None."""
-    if len(cells) != 8:
+    if len(cells) != 9:
         return "not run"
+    if name not in KEPT:
+        return None
     condition = "true" if name.startswith("tpchgen") else GOOD
     rows, good = duckdb.sql(f"SELECT count(*), count(*) FILTER ({condition}) FROM {relation(name, folder / name)}").fetchone()
     # The rows of lineitem follow from a scale factor.

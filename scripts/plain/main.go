@@ -1,6 +1,6 @@
 // Command plain sends ready-made rows into a topic in transactions, with
 // franz-go's own settings, partitioner and nothing else: the yardstick beside
-// gen in bench_kafka.sh and latency_kafka.sh.
+// gen in bench/bench.py and latency_kafka.sh.
 //
 //	plain -brokers 127.0.0.1:9092 -topic ratings -count 5000000 rows.jsonl
 //	plain -brokers 127.0.0.1:9092 -topic ratings -due rows.jsonl

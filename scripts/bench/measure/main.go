@@ -1,161 +1,156 @@
-// Command measure runs a command and prints one line of what it cost, with tabs:
-// events, bytes, seconds, CPU seconds, the largest process in kB, and seconds to
-// the first event. What the command writes to standard output is read and
-// dropped; each line is an event.
+// Command measure runs a command and prints one line of what came of it, with tabs:
+//
+//	events, bytes, seconds, CPU seconds, memory in kB, seconds to the first event,
+//	and p50, p99 and the greatest delay in ms
 //
 //	measure gen dump --quiet --count 1000000
-//	measure -brokers 127.0.0.1:9092 -topic ratings -stop 1000000 spark-submit job.py
+//	measure -brokers 127.0.0.1:9092 -topic ratings -count 1000000 -stop spark-submit job.py
+//	measure -brokers 127.0.0.1:9092 -topic ratings -count 3000 -skip 100 -delays \
+//		gen stream --to kafka://127.0.0.1:9092/ratings --start now --count 3000
 //
-// With -topic the events are the records that stand committed there, the markers
-// of transactions among them, and the seconds run from the first to the last;
-// -stop ends the command when there are so many.
+// What the command writes to standard output is read and dropped; each line is an
+// event. With -topic the events are the committed records of a topic that exists,
+// and the seconds run from the first to the last, without the start of a program.
+// They are known by the offsets, among them the markers of transactions, or, with
+// -delays, as a read_committed consumer has them: a delay runs from the timestamp
+// that the event ends with. The first -skip events count for neither, as a producer
+// that has just started catches up. CPU and memory are those of the command and of
+// the processes it has started, shared pages once.
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// poll is how often the offsets are asked for.
-const poll = 10 * time.Millisecond
-
-// result is what has been seen of a command, in time since its start.
+// result is what has been seen of a command.
 type result struct {
 	events, bytes int64
-	first, last   time.Duration
+	first         time.Duration // from the start to the first event
+	took          time.Duration // of all events
+	delays        []time.Duration
 }
 
 func main() {
+	var t topic
 	brokers := flag.String("brokers", "", "host:port[,host:port]")
-	topic := flag.String("topic", "", "count the records of this topic")
-	stop := flag.Int64("stop", 0, "end the command when the topic holds so many records")
+	flag.StringVar(&t.name, "topic", "", "count the records of this topic")
+	flag.Int64Var(&t.count, "count", 0, "of the topic: events that the command makes")
+	flag.BoolVar(&t.stop, "stop", false, "of the topic: end the command, which goes on for ever, when all have come")
+	delays := flag.Bool("delays", false, "of the topic: consume it, and measure the delays")
+	flag.Int64Var(&t.skip, "skip", 0, "of the topic: events that count for no time, of those")
 	flag.Parse()
-	if err := run(*brokers, *topic, *stop, flag.Args()); err != nil {
+	if err := run(t, *brokers, *delays, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
 	}
 }
 
-func run(brokers, topic string, stop int64, args []string) error {
+func run(t topic, brokers string, delays bool, args []string) error {
 	if len(args) == 0 {
 		return errors.New("no command given")
 	}
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stderr = os.Stderr
+	if t.skip < 0 || t.stop && t.count <= 0 || delays && t.count <= t.skip {
+		return errors.New("-count must be more than -skip, which is not negative; -stop and -delays need it")
+	}
+	c := &command{Cmd: exec.Command(args[0], args[1:]...)}
+	c.Stderr = os.Stderr
 	var seen result
 	var err error
-	if topic == "" {
-		seen, err = pipe(cmd)
-	} else {
-		seen, err = watch(cmd, strings.Split(brokers, ","), topic, stop)
+	switch {
+	case t.name == "":
+		seen, err = pipe(c)
+	default:
+		opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(kgo.ReadCommitted())}
+		if t.client, err = kgo.NewClient(opts...); err != nil {
+			return err
+		}
+		defer t.client.Close()
+		watch := t.watchOffsets
+		if delays {
+			watch = t.consume
+		}
+		seen, err = watch(context.Background(), c)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
-	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	_, err = fmt.Fprintf(os.Stdout, "%d\t%d\t%.4f\t%.4f\t%d\t%.4f\n", seen.events, seen.bytes,
-		seen.last.Seconds(), cpu.Seconds(), usage.Maxrss, seen.first.Seconds())
+	cpu, memory := c.usage()
+	_, err = fmt.Printf("%d\t%d\t%.4f\t%.4f\t%d\t%.4f\t%s\n", seen.events, seen.bytes,
+		seen.took.Seconds(), cpu.Seconds(), memory, seen.first.Seconds(), quantiles(seen.delays))
 	return err
 }
 
-// pipe reads what the command writes, to its end.
-func pipe(cmd *exec.Cmd) (seen result, err error) {
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return seen, err
+// quantiles prints p50, p99 and the greatest in ms, dashes when there are none.
+func quantiles(delays []time.Duration) string {
+	if len(delays) == 0 {
+		return "-\t-\t-"
 	}
-	begin := time.Now()
-	if err := cmd.Start(); err != nil {
-		return seen, err
+	slices.Sort(delays)
+	at := func(q float64) float64 {
+		return float64(delays[int(q*float64(len(delays)-1))].Microseconds()) / 1000
 	}
-	buf := make([]byte, 1<<17)
-	for {
-		n, err := out.Read(buf)
-		if n > 0 && seen.bytes == 0 {
-			seen.first = time.Since(begin)
-		}
-		seen.bytes += int64(n)
-		seen.events += int64(bytes.Count(buf[:n], []byte{'\n'}))
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return seen, err
-		}
-	}
-	err = cmd.Wait()
-	seen.last = time.Since(begin)
-	return seen, err
+	return fmt.Sprintf("%.1f\t%.1f\t%.1f", at(0.5), at(0.99), at(1))
 }
 
-// watch asks for the offsets of the topic until the command has ended. The
-// result's last is the time between the first records and the last.
-func watch(cmd *exec.Cmd, brokers []string, topic string, stop int64) (seen result, err error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
-	if err != nil {
-		return seen, err
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
-	begin := time.Now()
-	if err := cmd.Start(); err != nil {
-		return seen, err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	before, running, stopped := int64(0), true, false
-	for running {
-		select {
-		case err = <-ended:
-			running = false
-		case <-time.After(poll):
-		}
-		count, askErr := committed(admin, topic)
-		if askErr != nil {
-			_ = cmd.Process.Kill() // the measurement is lost
-			return seen, askErr
-		}
-		if at := time.Since(begin); count > seen.events {
-			if seen.events == 0 {
-				seen.first, before = at, count
-			}
-			seen.events, seen.last = count, at
-		}
-		if stop > 0 && seen.events >= stop && running && !stopped {
-			stopped = true
-			_ = cmd.Process.Signal(syscall.SIGTERM) // the wait above tells how it ended
-		}
-	}
-	if stopped {
-		err = nil
-	}
-	if seen.events > before {
-		// As long as all would have taken at the pace of those behind the first.
-		seen.last = time.Duration(float64(seen.last-seen.first) * float64(seen.events) / float64(seen.events-before))
-	}
-	return seen, err
+// command is the one that is measured.
+type command struct {
+	*exec.Cmd
+	begin   time.Time
+	ended   chan error
+	stopped atomic.Bool
+	tree
 }
 
-// committed returns how many records stand in the topic before the first open
-// transaction of each partition.
-func committed(admin *kadm.Client, topic string) (count int64, err error) {
-	offsets, err := admin.ListCommittedOffsets(context.Background(), topic)
-	if err == nil {
-		err = offsets.Error()
+// start starts the command and follows what it and its children take.
+func (c *command) start() error {
+	c.begin = time.Now()
+	if err := c.Start(); err != nil {
+		return err
 	}
-	offsets.Each(func(o kadm.ListedOffset) { count += o.Offset })
-	return count, err
+	c.ended = make(chan error, 1)
+	done := c.follow(c.Process.Pid)
+	go func() {
+		err := c.Wait()
+		done()
+		c.ended <- err
+	}()
+	return nil
+}
+
+// end asks the command to end; that it then fails is no failure.
+func (c *command) end() {
+	if !c.stopped.Swap(true) {
+		c.sample(c.Process.Pid)
+		_ = c.Process.Signal(syscall.SIGTERM) // Wait tells how it ended
+	}
+}
+
+// outcome returns the command's failure.
+func (c *command) outcome(err error) error {
+	if c.stopped.Load() {
+		return nil
+	}
+	return err
+}
+
+// usage returns what the command has taken, when it has ended: what the system
+// says of those it has waited for, or what was seen while they ran.
+func (c *command) usage() (cpu time.Duration, kB int64) {
+	cpu = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	if own, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		kB = own.Maxrss
+	}
+	return max(cpu, c.cpu), max(kB, c.memory/1024)
 }
