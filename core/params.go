@@ -61,11 +61,14 @@ func (p Params) Validate() error {
 // to another value than its default.
 func (p Params) only(profileName string) error {
 	d := DefaultParams()
-	for name, differs := range map[string]bool{
-		"alpha": p.Alpha != d.Alpha, "top-k": p.TopK != d.TopK, "noise": p.Noise != d.Noise, "fit": p.Fit != nil, "sessions": p.Sessions != 0,
+	for _, param := range []struct {
+		name    string
+		differs bool
+	}{
+		{"alpha", p.Alpha != d.Alpha}, {"top-k", p.TopK != d.TopK}, {"noise", p.Noise != d.Noise}, {"fit", p.Fit != nil}, {"sessions", p.Sessions != 0},
 	} {
-		if differs && !ProfileHas(profileName, name) {
-			return fmt.Errorf("%w: the profile %s has no parameter %s", ErrParams, profileName, name)
+		if param.differs && !ProfileHas(profileName, param.name) {
+			return fmt.Errorf("%w: the profile %s has no parameter %s", ErrParams, profileName, param.name)
 		}
 	}
 	return nil

@@ -26,8 +26,33 @@ func TestChaosShards(t *testing.T) {
 	t.Run("an old shard that is stopped", TestStoppedOldShard)
 	t.Run("a change that is stopped", TestStoppedReshard)
 	t.Run("a change that dies", TestDeadReshard)
+	t.Run("a change whose broker dies", func(t *testing.T) { brokerDiesInReshard(t, b) })
 	t.Run("control", TestOldShardLetThrough)
 	t.Run("quarrel", quarrel)
+}
+
+// The broker is killed at each moment of a change, and started again.
+func brokerDiesInReshard(t *testing.T, b *broker) {
+	for _, at := range []string{"afterIntent", "afterFence", "afterGeneration"} {
+		t.Run(at, func(t *testing.T) {
+			config, seq := shardCluster(t), testSequence(t)
+			config.EndHanging = true
+			deliverShards(t, config, seq, 3, 3000)
+			var once sync.Once
+			deaths := 0
+			testOnlyFailpoint = func(name string) {
+				if name == at {
+					once.Do(func() { b.kill(t, 1); b.restart(t, 1); deaths++ })
+				}
+			}
+			deliverShards(t, config, seq, 2, 6000)
+			testOnlyFailpoint = func(string) {}
+			if deaths != 1 {
+				t.Errorf("the broker has died %d times, want once", deaths)
+			}
+			check(t, config, seq, 6000)
+		})
+	}
 }
 
 // Many shards at a time, of two numbers that do not wait for each other: whoever

@@ -61,10 +61,11 @@ type reader struct {
 
 // readBatches calls each as EachBatch does. Without a pool, records may be kept.
 func (conn *Connection) readBatches(ctx context.Context, topic string, extents []Extent, pool *recordPool, each func(Batch)) error {
-	r := &reader{Connection: conn, topic: topic, each: each, decompressor: kgo.DefaultDecompressor()}
+	r := &reader{Connection: conn, topic: topic, each: each}
 	if pool != nil {
 		r.pools = []kgo.Pool{pool}
 	}
+	r.decompressor = kgo.DefaultDecompressor(r.pools...)
 	if err := r.findLeaders(ctx); err != nil {
 		return err
 	}

@@ -170,15 +170,25 @@ func (conn *Connection) EachBatch(ctx context.Context, extents []Extent, each fu
 	})
 }
 
-// recordPool implements kgo.PoolRecords: half of what reading costs is making
-// and collecting records.
-type recordPool struct{ pool sync.Pool }
+// recordPool implements kgo.PoolRecords and kgo.PoolDecompressBytes: half of what
+// reading costs is making and collecting records.
+type recordPool struct{ records, bytes sync.Pool }
 
 func (p *recordPool) GetRecords(n int) []kgo.Record {
-	if s, ok := p.pool.Get().(*[]kgo.Record); ok && cap(*s) >= n {
+	if s, ok := p.records.Get().(*[]kgo.Record); ok && cap(*s) >= n {
 		return (*s)[:n]
 	}
 	return make([]kgo.Record, n)
 }
 
-func (p *recordPool) PutRecords(s []kgo.Record) { p.pool.Put(&s) }
+func (p *recordPool) PutRecords(s []kgo.Record) { p.records.Put(&s) }
+
+// GetDecompressBytes returns a slice that the library makes larger when it must.
+func (p *recordPool) GetDecompressBytes([]byte, kgo.CompressionCodecType) []byte {
+	if s, ok := p.bytes.Get().(*[]byte); ok {
+		return *s
+	}
+	return nil
+}
+
+func (p *recordPool) PutDecompressBytes(s []byte) { p.bytes.Put(&s) }

@@ -17,7 +17,8 @@ them; ratios within the table say more than its figures. Groups:
     read     a topic's committed records: gen verify, and consumers that drop them
     spark    the Structured Streaming job of the formulas at --rate events a second, and
              gen at that rate; a delay runs from the time of an event until a
-             read_committed consumer has it, without the first 10 s
+             read_committed consumer has it, without the first 10 s; and two shards of gen
+             as fast as possible, as tasks of the same Spark
     start    what a start takes
 
 A rate into a pipe or file counts the start of the program; into Kafka it runs from the
@@ -145,10 +146,10 @@ class Bench:
             raise Failure(f"{line.name} did not work: {' '.join(command)}: {run.stderr[-1000:]}")
         values = [None if v == "-" else float(v) for v in run.stdout.split()]
         result = Run(*values[:8])
-        self.check(line, events, result, out)
+        self.complete(line, events, result, out)
         return result
 
-    def check(self, line, events, result, out):
+    def complete(self, line, events, result, out):
         """Completes a result with what measure does not see, and puts away what the line has made."""
         if line.into == "topic":
             if result.events < events:
@@ -252,6 +253,10 @@ def main(argv=None):
             measure_all(options)
         except Failure as e:
             sys.exit(f"bench.py: {e}")
+        except subprocess.CalledProcessError as e:
+            sys.exit(f"bench.py: {' '.join(map(str, e.cmd))} ended with status {e.returncode}")
+        except KeyboardInterrupt:
+            sys.exit(130)
         finally:
             os.chdir("/")
 

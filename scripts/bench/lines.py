@@ -84,10 +84,19 @@ def plain(per):
     return lambda b, n, out: ["./plain", "-brokers", b.bootstrap, "-topic", b.topic, "-count", n, "-per", per, "rows.jsonl"]
 
 
-def spark_job(b, n, out):
+def spark_submit(b, *arguments):
     return ["env", f"PYSPARK_PYTHON={b.python}", "SPARK_LOCAL_IP=127.0.0.1", b.program("spark-submit"), "--master", "local[2]",
-            "--driver-memory", "1g", "--jars", b.jars, "--py-files", HERE / "formulas.py", "--conf", "spark.ui.enabled=false",
-            HERE / "spark_ratings.py", "users.csv", "movies.csv", b.bootstrap, b.topic, b.options.rate, os.path.abspath(f"checkpoint-{b.topic}")]
+            "--driver-memory", "1g", "--conf", "spark.ui.enabled=false", *arguments]
+
+
+def spark_job(b, n, out):
+    return spark_submit(b, "--jars", b.jars, "--py-files", HERE / "formulas.py", HERE / "spark_ratings.py", "users.csv", "movies.csv",
+                        b.bootstrap, b.topic, b.options.rate, os.path.abspath(f"checkpoint-{b.topic}"))
+
+
+def spark_shards(b, n, out):
+    return spark_submit(b, "--files", "gen,gen-state/snapshot.db", HERE.parent / "spark" / "shards.py", "--shards", 2, "--",
+                        *stream("--speed", "max")(b, n, out)[1:])
 
 
 def delays(b):
@@ -142,6 +151,7 @@ GROUPS = {
     "spark": [
         Line("gen-kafka-paced", paced_stream, into="topic", paced=True, watch=delays),
         Line("spark-kafka", spark_job, into="topic", beside="gen-kafka-paced", python=True, paced=True, watch=lambda b: [*delays(b), "-stop"]),
+        Line("gen-shards-by-spark", spark_shards, into="topic", python=True),
     ],
     "start": [
         Line("gen-snapshot", lambda b, n, out: ["./gen", "snapshot", "--quiet", "--state", out], part=0),
