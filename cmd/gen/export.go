@@ -110,6 +110,11 @@ func runExport(c *cli.Context, e *env, columnsOf func(*core.Snapshot) ([]table.C
 	if err != nil {
 		return err
 	}
+	if to != "-" {
+		if err := refuseOver(to, c.String("pairs")); err != nil {
+			return err
+		}
+	}
 	s, err := openSnapshot(e, c.String("state"))
 	if err != nil {
 		return err
@@ -127,13 +132,8 @@ func runExport(c *cli.Context, e *env, columnsOf func(*core.Snapshot) ([]table.C
 		if err := out.Flush(); err != nil {
 			return err
 		}
-	} else {
-		if err := refuseOver(to, c.String("pairs")); err != nil {
-			return err
-		}
-		if err := files.WriteFile(to, write); err != nil {
-			return err
-		}
+	} else if err := files.WriteFile(to, write); err != nil {
+		return err
 	}
 	if c.Bool("json") {
 		e.ui.summary(exportSummary{"summary", name, to, s.ID()}, "")

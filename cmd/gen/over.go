@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
+	"slices"
 
 	"gen/emit/files"
 )
@@ -27,9 +27,9 @@ func refuseOver(to, input string) error {
 		return refuse("is a directory: a file is wanted")
 	case err == nil && !info.Mode().IsRegular():
 		return refuse("is no regular file")
-	case isLink(to):
+	case isLink(fsys, name):
 		return refuse("is a symbolic link")
-	case err == nil && sameFile(info, input):
+	case err == nil && isInput(to, info, input):
 		return refuse("is what is read")
 	}
 	for file, what := range map[string]string{"_gen.json": "the directory of a run", "snapshot.db": "a state directory"} {
@@ -40,18 +40,36 @@ func refuseOver(to, input string) error {
 	return nil
 }
 
-func isLink(name string) bool {
-	info, err := os.Lstat(name)
+func isLink(fsys fs.FS, name string) bool {
+	info, err := fs.Lstat(fsys, name)
 	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
-// sameFile tells whether a file is the input, or lies in it.
-func sameFile(info fs.FileInfo, input string) bool {
-	inputs, _ := filepath.Glob(filepath.Join(input, "*"))
-	for _, name := range append(inputs, input) {
-		if other, err := os.Stat(name); err == nil && os.SameFile(info, other) {
-			return true
+// isInput tells whether a file is the input, or lies in it: by its place, and on
+// this machine by whatever name.
+func isInput(to string, info fs.FileInfo, input string) bool {
+	if input == "" {
+		return false
+	}
+	in, err := files.Location(input)
+	if err != nil {
+		return false // it is no file
+	}
+	if out, err := files.Location(to); err != nil || out == in || path.Dir(out) == in {
+		return true
+	}
+	fsys, name, err := files.Source(input)
+	if err != nil {
+		return true
+	}
+	names := []string{name}
+	if entries, err := fs.ReadDir(fsys, name); err == nil {
+		for _, entry := range entries {
+			names = append(names, path.Join(name, entry.Name()))
 		}
 	}
-	return false
+	return slices.ContainsFunc(names, func(name string) bool {
+		other, err := fs.Stat(fsys, name)
+		return err == nil && os.SameFile(info, other)
+	})
 }
