@@ -159,40 +159,28 @@ func localPath(target string) (string, error) {
 // WriteFile writes a single file of a path or URL: under a temporary name, made
 // durable, then renamed.
 func WriteFile(target string, write func(io.Writer) error) error {
-	s, err := schemeOf(target)
+	d, name, err := split(target)
 	if err != nil {
 		return err
 	}
-	dir, name, err := s.split(target)
-	if err != nil {
+	return publishBy(d, name, write)
+}
+
+// publish writes a whole small file durably.
+func publish(d Dir, name string, content []byte) error {
+	return publishBy(d, name, func(w io.Writer) error {
+		_, err := w.Write(content)
 		return err
-	}
-	d, err := s.open(dir, Options{})
-	if err != nil {
-		return err
-	}
+	})
+}
+
+func publishBy(d Dir, name string, write func(io.Writer) error) error {
 	p, err := d.Create(name)
 	if err != nil {
 		return err
 	}
 	defer p.Abort()
 	if err := write(p); err != nil {
-		return err
-	}
-	if err := p.Finish(); err != nil {
-		return err
-	}
-	return p.Publish()
-}
-
-// publish writes a whole small file durably.
-func publish(d Dir, name string, content []byte) error {
-	p, err := d.Create(name)
-	if err != nil {
-		return err
-	}
-	defer p.Abort()
-	if _, err := p.Write(content); err != nil {
 		return err
 	}
 	if err := p.Finish(); err != nil {

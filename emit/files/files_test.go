@@ -114,8 +114,8 @@ func TestSegmentsPartitionTheRange(t *testing.T) {
 				t.Fatalf("segment %+v after event %d, index %d", seg, n, last)
 			}
 			n, last = seg.to, int64(seg.index)
-			if i, ok := partIndex(partName(seg.index, ".csv.gz"), ".csv.gz"); !ok || i != seg.index {
-				t.Fatalf("partIndex(%q) = %d, %v", partName(seg.index, ".csv.gz"), i, ok)
+			if i, ok := partIndex(PartName(seg.index, ".csv.gz"), ".csv.gz"); !ok || i != seg.index {
+				t.Fatalf("partIndex(%q) = %d, %v", PartName(seg.index, ".csv.gz"), i, ok)
 			}
 		}
 		if n != end {

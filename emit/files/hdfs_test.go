@@ -230,6 +230,32 @@ func TestAStepIsDoneAgain(t *testing.T) {
 	}
 }
 
+// What goes well for long has another patience; what hangs has not.
+func TestPatienceBeginsAnew(t *testing.T) {
+	for _, c := range []struct {
+		tries []time.Duration // how long each takes; all but the last fail
+		want  error
+	}{
+		{[]time.Duration{5 * time.Second, 35 * time.Second, time.Second}, nil},
+		{[]time.Duration{5 * time.Second, 35 * time.Second, 35 * time.Second, time.Second}, nil},
+		{[]time.Duration{5 * time.Second, 25 * time.Second, time.Second}, ErrAway},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			left := c.tries
+			err := new(Job).again(t.Context(), func() error {
+				time.Sleep(left[0])
+				if left = left[1:]; len(left) > 0 {
+					return ErrAway
+				}
+				return nil
+			})
+			if !errors.Is(err, c.want) {
+				t.Errorf("tries of %v: %v, want %v", c.tries, err, c.want)
+			}
+		})
+	}
+}
+
 // Stopping does not wait for a file system that is away.
 func TestAStopEndsTheWaiting(t *testing.T) {
 	seq := testSequence(t)

@@ -145,7 +145,7 @@ func streamMayGrow(t *testing.T, base string) {
 // harm does to a directory what a crash, a disk or a person may do to it.
 func harm(t *rapid.T, j *Job) {
 	d := j.Dir
-	name := partName(rapid.Uint64Range(0, 5).Draw(t, "segment"), j.Format.Ext())
+	name := PartName(rapid.Uint64Range(0, 5).Draw(t, "segment"), j.Format.Ext())
 	kind := rapid.SampledFrom([]string{"nothing", "stray", "torn", "flipped", "lost"}).Draw(t, "harm")
 	if kind == "flipped" && !j.Format.Text() {
 		kind = "torn" // a byte of Parquet that no row depends on may stay: another build writes another one
@@ -200,7 +200,7 @@ func notRepaired(t *testing.T, base string) {
 		t.Fatal(err)
 	}
 	before := content(t, j.Dir)
-	name := partName(1, format.Ext())
+	name := PartName(1, format.Ext())
 	b := []byte(before[name])
 	b[10] ^= 1
 	if err := publish(j.Dir, name, b); err != nil {

@@ -132,20 +132,27 @@ func (j *Job) plan() (plan, error) {
 	return p, err
 }
 
-// patience is how long a step is tried again.
-const patience = 20 * time.Second
+const (
+	// patience is how long a step is tried again.
+	patience = 20 * time.Second
+	// longTry is how long a step takes only when the file system was there: every
+	// wait of a client has ended before.
+	longTry = dialPatience + answerPatience
+)
 
 // again does a step, from its beginning, until it succeeds or the file system
-// has been away for as long as patience. A file that was begun is lost then; it
+// has been away for as long as patience: what fails after it has gone well for long
+// has another patience. A file that was begun is lost then; it
 // holds nothing that cannot be made again.
 func (j *Job) again(ctx context.Context, step func() error) error {
 	var since time.Time
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
+		begun := time.Now()
 		err := step()
 		if !errors.Is(err, ErrAway) {
 			return err
 		}
-		if since.IsZero() {
+		if since.IsZero() || time.Since(begun) > longTry {
 			since = time.Now()
 			j.Meter.Outage()
 			if j.Away != nil {
@@ -308,7 +315,7 @@ func (w *segmentWriter) check(ctx context.Context, seg segment) (e Entry, replac
 		return e, false, nil
 	}
 	// Another build may compress otherwise; plain text has one form only.
-	if plain := w.job.Format.Text() && w.job.Format.Compress == "none"; err == nil && !plain && w.sameRows(seg, e.Name) {
+	if plain := w.job.Format.Text() && w.job.Format.Compress == "none"; err == nil && !plain && w.sameRows(ctx, seg, e.Name) {
 		return found, false, nil
 	}
 	ready := make(chan struct{})

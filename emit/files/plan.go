@@ -132,7 +132,7 @@ func (p *plan) grow(names []string, saved, asked Meta) {
 		return
 	}
 	format := encode.Format{Name: saved.Format, Compress: saved.Compress}
-	p.remove = append(p.remove, partName(seg.index, format.Ext()))
+	p.remove = append(p.remove, PartName(seg.index, format.Ext()))
 	delete(p.segments, seg.index)
 	whole := saved.Segment.of(saved.Schedule, seg.index)
 	p.End = max(saved.From, whole.from)

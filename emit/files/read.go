@@ -46,9 +46,6 @@ func (m Meta) Range(n uint64) (index, from, to uint64) {
 	return seg.index, seg.from, seg.to
 }
 
-// PartName returns the file name of a segment.
-func PartName(index uint64, ext string) string { return partName(index, ext) }
-
 // OpenRows opens one data file for reading its events.
 func OpenRows(fsys fs.FS, name string, format encode.Format) (*Rows, error) {
 	info, err := fs.Stat(fsys, name)

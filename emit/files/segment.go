@@ -42,7 +42,7 @@ func (w *segmentWriter) publish(ctx context.Context, t task, published func(Entr
 }
 
 func (w *segmentWriter) try(ctx context.Context, t task, published func(Entry)) error {
-	file, err := w.job.Dir.Create(partName(t.index, w.job.Format.Ext()))
+	file, err := w.job.Dir.Create(PartName(t.index, w.job.Format.Ext()))
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (w *segmentWriter) encode(ctx context.Context, seg segment, dst io.Writer) 
 		return Entry{}, err
 	}
 	return Entry{
-		Name: partName(seg.index, w.job.Format.Ext()), From: seg.from, Next: seg.to,
+		Name: PartName(seg.index, w.job.Format.Ext()), From: seg.from, Next: seg.to,
 		Rows: seg.rows(), Bytes: uint64(*size), SHA256: hex.EncodeToString(hash.Sum(nil)),
 	}, nil
 }
@@ -127,13 +127,13 @@ func (w *segmentWriter) fill(ctx context.Context, seg segment, write func([]core
 var errOtherRows = errors.New("other rows")
 
 // sameRows tells whether a published file holds the events of the segment.
-func (w *segmentWriter) sameRows(seg segment, name string) bool {
+func (w *segmentWriter) sameRows(ctx context.Context, seg segment, name string) bool {
 	rows, err := OpenRows(w.job.Dir.FS(), name, w.job.Format)
 	if err != nil {
 		return false
 	}
 	got := make([]core.Event, chunkEvents)
-	err = w.fill(context.Background(), seg, func(want []core.Event) error {
+	err = w.fill(ctx, seg, func(want []core.Event) error {
 		k, err := rows.Read(got[:len(want)])
 		if k != len(want) || err != nil && !errors.Is(err, io.EOF) || !slices.Equal(got[:k], want) {
 			return errOtherRows
@@ -141,7 +141,7 @@ func (w *segmentWriter) sameRows(seg segment, name string) bool {
 		return nil
 	})
 	extra, _ := rows.Read(got[:1]) // only their number counts
-	return err == nil && extra == 0 && rows.Close() == nil
+	return errors.Join(err, rows.Close()) == nil && extra == 0
 }
 
 // firstFailure returns the first error that is not a mere end of the context,

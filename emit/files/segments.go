@@ -92,17 +92,18 @@ func RangeText(from, next uint64) string {
 	return fmt.Sprintf("events %d to %d", from, next-1)
 }
 
-// partName returns "part-0000000007" + ext.
-func partName(index uint64, ext string) string { return fmt.Sprintf("part-%010d%s", index, ext) }
+// PartName returns "part-0000000007" + ext.
+// PartName returns the file name of a segment.
+func PartName(index uint64, ext string) string { return fmt.Sprintf("part-%010d%s", index, ext) }
 
 var partPattern = regexp.MustCompile(`^part-([0-9]{10,})(\.[a-z.]+)$`)
 
-// partIndex returns the index in a name that partName made.
+// partIndex returns the index in a name that PartName made.
 func partIndex(name, ext string) (uint64, bool) {
 	m := partPattern.FindStringSubmatch(name)
 	if m == nil || m[2] != ext {
 		return 0, false
 	}
 	i, err := strconv.ParseUint(m[1], 10, 64)
-	return i, err == nil && partName(i, ext) == name
+	return i, err == nil && PartName(i, ext) == name
 }

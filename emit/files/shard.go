@@ -189,7 +189,7 @@ func isList(name string) bool { return strings.HasPrefix(name, "_shard-") }
 
 func (j *Job) takeEntry(e Entry) {
 	index, from, to := j.Meta.Range(e.From)
-	if _, known := j.written[index]; known || e.From != from || e.Next != to || e.Name != partName(index, j.Format.Ext()) {
+	if _, known := j.written[index]; known || e.From != from || e.Next != to || e.Name != PartName(index, j.Format.Ext()) {
 		return
 	}
 	if info, err := fs.Stat(j.Dir.FS(), e.Name); err == nil && uint64(info.Size()) == e.Bytes {

@@ -133,7 +133,7 @@ func strays(t testing.TB, target string, shard core.Shard) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := d.Create(partName(3, shardFormat.Ext()))
+	p, err := d.Create(PartName(3, shardFormat.Ext()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestShardsCompareWhatNoListHas(t *testing.T) {
 	want := wantWhole(t, seq, base)
 	damage := func(target string) {
 		d := openTemp(t, target)
-		name := partName(3, shardFormat.Ext())
+		name := PartName(3, shardFormat.Ext())
 		b := []byte(want[name])
 		b[len(b)/2] ^= 1
 		if err := publish(d, name, b); err != nil {
