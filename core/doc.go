@@ -46,8 +46,8 @@
 //
 //  1. e = floor(n / T), the epoch; x = n - e*T.
 //  2. a = the least whole number with a*a >= T; b = ceil(T / a). The keys k0 to k3
-//     and k4 to k7 are Philox4x64-10 of the key (seed, 8) and the counters (e, 0, 0,
-//  0. and (e, 1, 0, 0).
+//     are Philox4x64-10 of the key (seed, 8) and the counter (e, 0, 0, 0), k4 to k7
+//     of that key and (e, 1, 0, 0).
 //  3. l = x mod a; r = floor(x / a). For i = 0, 2, 4, 6: l = (l + hi(mix(r xor ki),
 //     a)) mod a, then r = (r + hi(mix(l xor k(i+1)), b)) mod b. x = l + a*r. When x
 //     is not below T, this step is taken once more.

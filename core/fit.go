@@ -64,11 +64,11 @@ var movieLens20M = func() *Fit {
 
 // check returns ErrParams for what is no distribution.
 func (f *Fit) check() error {
-	for name, shares := range map[string][10]float64{"half": f.Half, "whole": f.Whole} {
-		sum := 0.0
+	for i, shares := range [][10]float64{f.Half, f.Whole} {
+		name, sum := [...]string{"half", "whole"}[i], 0.0
 		for _, s := range shares {
 			if !(s >= 0 && s <= 1) {
-				return fmt.Errorf("%w: fit: a share of %v", ErrParams, s)
+				return fmt.Errorf("%w: fit: the shares %q have one of %v", ErrParams, name, s)
 			}
 			sum += s
 		}

@@ -335,7 +335,7 @@ func (s *Stages) position(hi, lo uint64) position {
 
 // forward moves by an area.
 func (p *position) forward(area uint64) {
-	p.area += area // below 2^62 + 2^31
+	p.area += area // below 2^62 + 2^42
 	if total := p.s.total(); p.area >= total {
 		p.rounds += p.area / total
 		p.area %= total

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # rates_kafka.sh streams at several rates into a real Kafka, one after the other,
 # and prints a table: what arrived, how late, at what cost. It fails when a run
-# ends further behind its schedule than one commit interval and one event.
+# ends further behind its schedule than one commit interval, or its slowest commit,
+# and one event.
 #
 #	scripts/rates_kafka.sh [SECONDS] [RATE...]
 #

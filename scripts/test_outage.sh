@@ -65,6 +65,7 @@ suffer() {
 	((during < before + 16000000)) || fail "$name: the memory went from $before to $during bytes"
 	"$3"
 	# No second of the catching up holds more than --max-rate and what it keeps.
+	caught=
 	for _ in {1..600}; do
 		from=$(metric gen_events_committed_total) begin=$(date +%s%N)
 		sleep 1
@@ -73,8 +74,10 @@ suffer() {
 		# A transaction's worth more may be seen: 0.1 s of the rate, before and behind.
 		(((to - from) * 1000 <= most * ((end - begin) / 1000000 + 200))) ||
 			fail "$name: $((to - from)) events in $(((end - begin) / 1000000)) ms, --max-rate $most"
-		[[ $(metric 'gen_state{state="running"}') != 1 ]] || break
+		[[ $(metric 'gen_state{state="running"}') != 1 ]] || caught=1
+		[[ ! $caught ]] || break
 	done
+	[[ $caught ]] || fail "$name: it has not caught up in 600 s"
 	echo "ok: $name: $behind s behind, memory $((before / 1000000)) to $((during / 1000000)) MB, caught up at $most/s at the most, $(metric gen_restarts_total) restarts"
 	kill -INT "$stream"
 	wait "$stream" || true

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -89,7 +88,7 @@ func usageError(c *cli.Context, err error, _ bool) error {
 
 func unknownCommand(app *cli.App, c *cli.Context) error {
 	if !c.Args().Present() {
-		return errors.Join(cli.ShowAppHelp(c), nil)
+		return cli.ShowAppHelp(c)
 	}
 	return notThere(c, app.Commands, "gen")
 }

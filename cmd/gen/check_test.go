@@ -243,13 +243,16 @@ func TestTopicFindings(t *testing.T) {
 		{"the broker's time", messages(with(func(s *kafka.TopicState) {
 			s.Configs = map[string]string{"max.message.bytes": "1048588", "message.timestamp.type": "LogAppendTime"}
 		})), resultOK, "broker's time", ""},
-		{"no event fits", messages(with(func(s *kafka.TopicState) { s.Configs = map[string]string{"max.message.bytes": "100"} })), resultWrong, "max.message.bytes 100", "max.message.bytes=1048588"},
+		{"no event fits", messages(with(func(s *kafka.TopicState) {
+			s.Configs, s.SizeErr = map[string]string{"max.message.bytes": "100"}, refused
+		})), resultWrong, "refused", "--entity-name ratings --add-config max.message.bytes=1048588"},
 
 		{"cursors", cursors(with(func(s *kafka.TopicState) { s.Name = "gen.cursors" })), resultOK, "compacted", ""},
 		{"cursors that may not be seen", cursors(kafka.TopicState{Name: "gen.cursors", Err: kerr.TopicAuthorizationFailed}), resultMissing, "no right to see gen.cursors", "--topic gen.cursors"},
 		{"no cursors yet", cursors(kafka.TopicState{Name: "gen.cursors", Partitions: 16}), resultOK, "creates it, compacted, with 16 partitions", ""},
 		{"no cursors and no right", cursors(kafka.TopicState{Name: "gen.cursors", Partitions: 16, CreateErr: refused}), resultMissing, "cannot be created", "--create --topic gen.cursors --partitions 16 --config cleanup.policy=compact"},
 		{"cursors that retention deletes", cursors(with(func(s *kafka.TopicState) { s.Name, s.PolicyErr = "gen.cursors", refused })), resultWrong, "refused", "--entity-name gen.cursors --add-config cleanup.policy=compact"},
+		{"no cursor fits", cursors(with(func(s *kafka.TopicState) { s.Name, s.SizeErr = "gen.cursors", refused })), resultWrong, "refused", "--entity-name gen.cursors --add-config max.message.bytes=1048588"},
 		{"cursors that may not be described", cursors(with(func(s *kafka.TopicState) { s.Name, s.ConfigErr = "gen.cursors", refused })), resultMissing, "cannot be read", "--operation DescribeConfigs --topic gen.cursors"},
 
 		{"all rights", rights([]string{"READ", "WRITE"}, []string{"READ", "WRITE", "DESCRIBE_CONFIGS"}), resultOK, "", ""},

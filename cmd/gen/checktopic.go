@@ -243,9 +243,6 @@ func keptText(ms string) string {
 	return kept.String()
 }
 
-// smallestBatch is the size of a batch, in bytes, that holds a single event.
-const smallestBatch = 300
-
 // lookAtMessages tells whether the topic takes the batches of a stream.
 func lookAtMessages(_ context.Context, x *checkup) finding {
 	t := x.events
@@ -259,8 +256,8 @@ func lookAtMessages(_ context.Context, x *checkup) finding {
 	if err != nil {
 		return skipped("the broker does not say max.message.bytes")
 	}
-	if limit < smallestBatch {
-		return wrong(x.alter(t.Name, "max.message.bytes=1048588"), "max.message.bytes %d: not even one event fits", limit)
+	if t.SizeErr != nil {
+		return wrong(x.alter(t.Name, "max.message.bytes=1048588"), "%v", t.SizeErr)
 	}
 	return fine("max.message.bytes %d; records carry the %s", limit, timestampText(t.Configs["message.timestamp.type"]))
 }
@@ -284,6 +281,8 @@ func lookAtCursors(_ context.Context, x *checkup) finding {
 		return missing(x.allow("--topic "+t.Name, "DescribeConfigs"), "the configuration of %s cannot be read: %v", t.Name, t.ConfigErr)
 	case t.PolicyErr != nil:
 		return wrong(x.alter(t.Name, "cleanup.policy=compact"), "%v", t.PolicyErr)
+	case t.SizeErr != nil:
+		return wrong(x.alter(t.Name, "max.message.bytes=1048588"), "%v", t.SizeErr)
 	}
 	f.Text += "; compacted"
 	return f

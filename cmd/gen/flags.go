@@ -128,7 +128,7 @@ func rangeOptions(c *cli.Context) (from, count uint64, err error) {
 			return 0, 0, fmt.Errorf("%w: --count 0: want 1 or more", errUsage)
 		}
 	}
-	if from > maxCount || count > 0 && from+count-1 > maxCount {
+	if count > 0 && from+count-1 > maxCount {
 		return 0, 0, fmt.Errorf("%w: --from %d and --count %d pass the last event, 2^53", errUsage, from, count)
 	}
 	return from, count, nil
@@ -267,7 +267,7 @@ func parseStart(s string, now func() time.Time) (ms int64, isNow bool, err error
 func (o scheduleOptions) resume(saved core.Schedule, next uint64, border int64, grow bool) (core.Schedule, error) {
 	if o.recorded != nil {
 		if !o.recorded.Equal(saved) {
-			return saved, fmt.Errorf("%w: the run has another schedule; nothing was written", errMismatch)
+			return saved, fmt.Errorf("%w: the run has another schedule; nothing was changed", errMismatch)
 		}
 		return saved, nil
 	}
@@ -287,7 +287,7 @@ func (o scheduleOptions) resume(saved core.Schedule, next uint64, border int64, 
 	case grow && o.startNow:
 		then = max(*o.start, border)
 	case start != last.Start || !grow && !sameShape:
-		return saved, fmt.Errorf("%w: the run has another schedule; nothing was written\n  saved: %s from %s\n  asked: %s from %s",
+		return saved, fmt.Errorf("%w: the run has another schedule; nothing was changed\n  saved: %s from %s\n  asked: %s from %s",
 			errMismatch, shapeText(last.Shape), timeText(last.Start), shapeText(shape), timeText(start))
 	case sameShape:
 		return saved, nil

@@ -17,6 +17,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// mostLast is how many events gen inspect --last prints at the most.
+const mostLast = 1_000_000
+
 func inspectCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "inspect",
@@ -37,8 +40,8 @@ func inspectCommand(e *env) *cli.Command {
 		}),
 		Action: func(c *cli.Context) error {
 			last := c.Int("last")
-			if last < 0 {
-				return fmt.Errorf("%w: --last %d: want 0 or more", errUsage, last)
+			if last < 0 || last > mostLast {
+				return fmt.Errorf("%w: --last %d: want 0 to %d", errUsage, last, mostLast)
 			}
 			target := c.Args().First()
 			if strings.HasPrefix(target, kafka.Scheme) {

@@ -92,7 +92,8 @@ func (w *watch) handler() http.Handler {
 	})
 	mux.HandleFunc("GET /live.json", func(rw http.ResponseWriter, _ *http.Request) {
 		var b bytes.Buffer
-		if err := json.NewEncoder(&b).Encode(w.live()); err != nil {
+		_, now := w.live()
+		if err := json.NewEncoder(&b).Encode(now); err != nil {
 			http.Error(rw, err.Error(), http.StatusInternalServerError)
 			return
 		}
@@ -162,7 +163,7 @@ type liveCount struct {
 }
 
 // live returns what the page draws.
-func (w *watch) live() liveAnswer {
+func (w *watch) live() (meter.Reading, liveAnswer) {
 	r := w.meter.ReadLags()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +183,7 @@ func (w *watch) live() liveAnswer {
 		t.advance(r.From, r.Next)
 		a.Counted, a.Ratings, a.Genres, a.Partitions = t.count, t.ratingCounts(), t.genreCounts(), t.partitionCounts()
 	}
-	return a
+	return r, a
 }
 
 func (a *tally) ratingCounts() (counts []liveCount) {

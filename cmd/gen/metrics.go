@@ -56,7 +56,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, kind, v, labels...)
 	}
-	r, a := m.watch.meter.ReadLags(), m.watch.live()
+	r, a := m.watch.live()
 	for _, state := range meter.States {
 		is := 0.0
 		if state == r.State {

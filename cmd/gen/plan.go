@@ -54,7 +54,8 @@ func dryRun(e *env, o deliverOptions, limit time.Duration, asJSON bool) error {
 	case endless:
 		end = schedule.Before(start + 86_400_000)
 	case limit > 0 && o.speed > 0:
-		end = min(end, schedule.Before(start+int64(limit.Seconds()*1000*o.speed)))
+		played := min(limit.Seconds()*1000*o.speed, float64(core.MaxTime-start))
+		end = min(end, schedule.Before(start+int64(played)))
 	}
 	if end <= o.from {
 		return fmt.Errorf("%w: no event falls into this range", errUsage)

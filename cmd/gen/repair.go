@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gen/core"
+	"gen/emit/files"
 	"gen/emit/kafka"
 	"gen/store"
 
@@ -183,7 +184,7 @@ func repairFromTopic(ctx context.Context, job *repairJob) (repairAnswer, error) 
 		err = job.file.Save(kept.Run)
 	}
 	return repairAnswer{
-		Plan: fmt.Sprintf("the records say that events up to %d are delivered, incarnation %d, placed by %d partitions: write this cursor", c.Next-1, c.Incarnation, c.Partitions),
+		Plan: fmt.Sprintf("the records hold %s of incarnation %d, placed by %d partitions: write this cursor", files.RangeText(0, c.Next), c.Incarnation, c.Partitions),
 		Next: &c.Next,
 	}, err
 }

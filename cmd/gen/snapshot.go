@@ -368,7 +368,7 @@ func snapshotLine(r core.Recipe) string {
 		}
 	}
 	add("movies", "CATALOGUE", r.Catalogue.Kind != builtinName)
-	add("genres", "'"+strings.Join(p.Genres, ",")+"'", len(p.Genres) > 0)
+	add("genres", quoted(strings.Join(p.Genres, ",")), len(p.Genres) > 0)
 	add("max-genres", p.MaxGenres, p.MaxGenres != d.MaxGenres)
 	add("profile", r.Profile, r.Profile != "seed")
 	add("fit", "RATINGS", p.Fit != nil)

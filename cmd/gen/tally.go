@@ -15,7 +15,7 @@ const tallyEvents = 200_000
 // itself does nothing for it, and nothing is counted when nobody looks.
 type tally struct {
 	view       view
-	masks      []uint32 // genres of a movie, by movieId
+	masks      map[uint32]uint32 // genres of a movie, by movieId
 	events     []core.Event
 	begun      bool
 	next       uint64
@@ -28,7 +28,7 @@ type tally struct {
 func newTally(v view) *tally {
 	t := v.Sequence.Snapshot.Tables()
 	a := &tally{view: v, events: make([]core.Event, 8192), genres: make([]uint64, len(t.Genres)), partitions: make([]uint64, v.Partitions)}
-	a.masks = make([]uint32, t.Movies[len(t.Movies)-1].ID+1)
+	a.masks = make(map[uint32]uint32, len(t.Movies))
 	for _, m := range t.Movies {
 		a.masks[m.ID] = m.Mask
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,14 +89,14 @@ func parseTopic(c *cli.Context, e *env, to string) (kafka.Config, error) {
 	switch {
 	case !slices.Contains([]string{"wall", "event"}, c.String("record-time")):
 		return config, fmt.Errorf("%w: --record-time %q: want wall or event", errUsage, c.String("record-time"))
-	case config.CommitEvents < 1:
-		return config, fmt.Errorf("%w: --commit-events %d: want 1 or more", errUsage, config.CommitEvents)
+	case config.CommitEvents < 1 || config.CommitEvents > math.MaxInt32:
+		return config, fmt.Errorf("%w: --commit-events %d: want 1 to %d", errUsage, config.CommitEvents, math.MaxInt32)
 	case config.Shard.Index > 0 && config.Restart:
 		return config, fmt.Errorf("%w: --restart is for shard 0/%d alone; the others are started without it", errUsage, config.Shard.Of)
-	case config.Partitions < 1:
-		return config, fmt.Errorf("%w: --partitions %d: want 1 or more", errUsage, config.Partitions)
-	case c.IsSet("replication") && config.Replication < 1:
-		return config, fmt.Errorf("%w: --replication %d: want 1 or more", errUsage, config.Replication)
+	case config.Partitions < 1 || config.Partitions > math.MaxInt32:
+		return config, fmt.Errorf("%w: --partitions %d: want 1 to %d", errUsage, config.Partitions, math.MaxInt32)
+	case c.IsSet("replication") && (config.Replication < 1 || config.Replication > math.MaxInt16):
+		return config, fmt.Errorf("%w: --replication %d: want 1 to %d", errUsage, config.Replication, math.MaxInt16)
 	case config.CommitInterval < 0 || config.CommitInterval > 10*time.Second:
 		return config, fmt.Errorf("%w: --commit-interval %s: want 0s to 10s", errUsage, config.CommitInterval)
 	}
@@ -189,10 +190,10 @@ func throttledSave(e *env, file *store.RunFile) func(core.Run) error {
 
 // sameRun returns the flags by which another command means the same run.
 func sameRun(c *cli.Context) string {
-	flags := fmt.Sprintf("--run %s --seed %d", runName(c), c.Uint64("seed"))
+	flags := fmt.Sprintf("--run %s --seed %d", quoted(runName(c)), c.Uint64("seed"))
 	for _, name := range []string{"state", "cursor-topic", "kafka-config", "shard"} {
 		if c.IsSet(name) {
-			flags += " --" + name + " " + c.String(name)
+			flags += " --" + name + " " + quoted(c.String(name))
 		}
 	}
 	return flags

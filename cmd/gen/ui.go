@@ -110,7 +110,8 @@ func (u *ui) failure(err error, code int) {
 	if err == nil || code == exitDone || errors.Is(err, errFindings) || code == exitINT || code == exitTERM {
 		return
 	}
-	message, hint := strings.TrimPrefix(err.Error(), errUsage.Error()+": "), hintOf(err)
+	// The kind is for the exit code, wherever the error was wrapped.
+	message, hint := strings.ReplaceAll(err.Error(), errUsage.Error()+": ", ""), hintOf(err)
 	if u.json {
 		b, _ := json.Marshal(failure{"error", code, message, hint}) // strings and a number
 		u.line("%s", b)

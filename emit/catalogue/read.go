@@ -245,9 +245,15 @@ type hintError struct {
 func (e *hintError) Hint() string  { return e.hint }
 func (e *hintError) Unwrap() error { return e.error }
 
+// contentError is a core.ErrCatalogue about a file, which may be one of ratings too.
+type contentError string
+
+func (e contentError) Error() string        { return string(e) }
+func (e contentError) Is(target error) bool { return target == core.ErrCatalogue }
+
 // invalid is an error about the content of the file or directory name.
 func invalid(name, format string, args ...any) error {
-	return fmt.Errorf("%w %s: %s", core.ErrCatalogue, name, fmt.Sprintf(format, args...))
+	return contentError(name + ": " + fmt.Sprintf(format, args...))
 }
 
 // fileError is an error of the file system. Its own mention of the path is

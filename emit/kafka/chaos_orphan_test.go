@@ -87,7 +87,7 @@ func (c *chaos) abandon(o orphan) {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	cursor, err := readCursor(c.t.Context(), conn, chaosRun, onlyShard)
+	cursor, err := conn.lastCursor(c.t.Context(), chaosRun, onlyShard, conn.stableEnd)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gen/core"
+	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -106,6 +107,7 @@ type TopicState struct {
 	Configs     map[string]string // nil when they cannot be read: ConfigErr
 	ConfigErr   error
 	PolicyErr   error // its cleanup.policy would lose records
+	SizeErr     error // its max.message.bytes would refuse them
 }
 
 // LookAtTopics looks at the topic of the events and at that of the cursors.
@@ -168,8 +170,11 @@ func (conn *Connection) lookAtConfigs(ctx context.Context, t *TopicState) {
 	t.Configs = map[string]string{}
 	for _, entry := range topic.Configs {
 		t.Configs[entry.Key] = entry.MaybeValue()
-		if err := conn.checkConfig(t.Name, entry); err != nil {
+		switch err := conn.judgeConfig(t.Name, entry); {
+		case errors.Is(err, ErrPolicy):
 			t.PolicyErr = err
+		case err != nil:
+			t.SizeErr = err
 		}
 	}
 }
@@ -253,7 +258,7 @@ func (conn *Connection) LookForStuck(ctx context.Context, moment time.Duration) 
 		if len(open) == 0 || time.Now().After(end) {
 			break
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := pace.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}

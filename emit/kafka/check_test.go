@@ -99,6 +99,13 @@ func TestLookAtTopics(t *testing.T) {
 	if !errors.Is(events.PolicyErr, ErrPolicy) || !errors.Is(cursors.PolicyErr, ErrPolicy) {
 		t.Errorf("compact,delete fits %v, %v, want ErrPolicy twice", events.PolicyErr, cursors.PolicyErr)
 	}
+	conn.Topic = "small"
+	if err := c.CreateTopic(conn.Topic, 2, map[string]string{"max.message.bytes": "400"}); err != nil {
+		t.Fatal(err)
+	}
+	if events, _ = conn.LookAtTopics(t.Context()); !errors.Is(events.SizeErr, ErrMessageSize) || events.PolicyErr != nil {
+		t.Errorf("400 bytes fit %v, the policy %v, want ErrMessageSize and nil", events.SizeErr, events.PolicyErr)
+	}
 }
 
 // with returns a cluster with authorizer and the login of a user who has these

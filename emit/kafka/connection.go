@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gen/core"
+	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -227,7 +228,7 @@ func (conn *Connection) findTopic(ctx context.Context, must bool) error {
 			if !must || tries == 20 {
 				return nil
 			}
-			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			if err := pace.Sleep(ctx, 100*time.Millisecond); err != nil {
 				return err
 			}
 			continue
@@ -298,7 +299,7 @@ func (conn *Connection) awaitTopic(ctx context.Context, name string) (kadm.Metad
 		if known || tries == 50 {
 			return meta, topic.Err
 		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+		if err := pace.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return meta, err
 		}
 	}
@@ -331,15 +332,20 @@ func (conn *Connection) checkConfigsOf(ctx context.Context, topic string) error 
 	}
 	for _, c := range configs {
 		for _, entry := range c.Configs {
-			if err := conn.checkConfig(topic, entry); err != nil {
+			if err := conn.judgeConfig(topic, entry); err != nil {
 				return err
+			}
+			if most, err := strconv.ParseInt(entry.MaybeValue(), 10, 32); err == nil && entry.Key == "max.message.bytes" {
+				conn.batchBytes = min(conn.batchBytes, int32(most))
 			}
 		}
 	}
 	return nil
 }
 
-func (conn *Connection) checkConfig(topic string, entry kadm.Config) error {
+// judgeConfig returns ErrPolicy or ErrMessageSize for a setting by which records
+// would be lost, or refused.
+func (conn *Connection) judgeConfig(topic string, entry kadm.Config) error {
 	value := entry.MaybeValue()
 	switch {
 	case entry.Key == "cleanup.policy" && topic == conn.CursorTopic && value != "compact":
@@ -350,9 +356,6 @@ func (conn *Connection) checkConfig(topic string, entry kadm.Config) error {
 		most, err := strconv.ParseInt(value, 10, 32)
 		if err == nil && most < smallestBatch {
 			return fmt.Errorf("%w: max.message.bytes of %q is %d, want %d or more", ErrMessageSize, topic, most, smallestBatch)
-		}
-		if err == nil {
-			conn.batchBytes = min(conn.batchBytes, int32(most))
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"gen/core"
+	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -136,15 +138,9 @@ var ErrDamagedCursor = errors.New("the cursor record cannot be read")
 // endOf returns up to which offset a partition is read.
 type endOf func(ctx context.Context, topic string, partition int32) (int64, error)
 
-// readCursor returns the last committed cursor of a run's shard, nil when there is
-// none. It reads the cursor's partition up to its present end, for which it
-// waits until no transaction is open below it.
-func readCursor(ctx context.Context, conn *Connection, run, shard string) (*Cursor, error) {
-	return conn.lastCursor(ctx, run, shard, conn.stableEnd)
-}
-
-// peekCursor is readCursor without waiting: a transaction that is open at the
-// moment hides the cursors behind its beginning.
+// peekCursor returns the last committed cursor of a run's shard, nil when there is
+// none. It does not wait: a transaction that is open at the moment hides the cursors
+// behind its beginning.
 func peekCursor(ctx context.Context, conn *Connection, run, shard string) (*Cursor, error) {
 	return conn.lastCursor(ctx, run, shard, conn.lastStable)
 }
@@ -181,7 +177,7 @@ func (conn *Connection) lastCursorRecord(ctx context.Context, run, shard string,
 	}
 	start, ok := starts.Lookup(conn.CursorTopic, partition)
 	if !ok || start.Err != nil {
-		return nil, fmt.Errorf("start of %s-%d: %w", conn.CursorTopic, partition, start.Err)
+		return nil, fmt.Errorf("start of %s-%d: %w", conn.CursorTopic, partition, cmp.Or(start.Err, errNoOffsets))
 	}
 	to, err := end(ctx, conn.CursorTopic, partition)
 	if err != nil {
@@ -207,7 +203,7 @@ func (conn *Connection) stableEnd(ctx context.Context, topic string, partition i
 	}
 	end, ok := ends.Lookup(topic, partition)
 	if !ok || end.Err != nil {
-		return 0, fmt.Errorf("end of %s-%d: %w", topic, partition, end.Err)
+		return 0, fmt.Errorf("end of %s-%d: %w", topic, partition, cmp.Or(end.Err, errNoOffsets))
 	}
 	deadline := time.Now().Add(conn.TransactionTimeout + 15*time.Second)
 	for said := false; ; {
@@ -222,7 +218,7 @@ func (conn *Connection) stableEnd(ctx context.Context, topic string, partition i
 			conn.Say("waiting for an open transaction in %s-%d to end", topic, partition)
 			said = true
 		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
+		if err := pace.Sleep(ctx, 50*time.Millisecond); err != nil {
 			return 0, err
 		}
 	}
@@ -235,18 +231,7 @@ func (conn *Connection) lastStable(ctx context.Context, topic string, partition 
 	}
 	o, ok := offsets.Lookup(topic, partition)
 	if !ok || o.Err != nil {
-		return 0, fmt.Errorf("last stable offset of %s-%d: %w", topic, partition, o.Err)
+		return 0, fmt.Errorf("last stable offset of %s-%d: %w", topic, partition, cmp.Or(o.Err, errNoOffsets))
 	}
 	return o.Offset, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

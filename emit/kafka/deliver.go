@@ -75,7 +75,7 @@ func (d *Delivery) Deliver(ctx context.Context) (Cursor, error) {
 			return d.cursor, err
 		}
 		d.outage.failed(err)
-		if err := sleep(ctx, 500*time.Millisecond); err != nil {
+		if err := pace.Sleep(ctx, 500*time.Millisecond); err != nil {
 			return d.cursor, err
 		}
 	}
@@ -97,7 +97,7 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 	if !d.again {
 		d.took, d.generation = s.found, s.cursor.Generation
 		if err := d.begin(ctx); err != nil {
-			return fmt.Errorf("%w: %w", errBegin, err)
+			return beginError{err}
 		}
 	}
 	d.cursor.Schedule = d.Sequence.Schedule
@@ -139,8 +139,14 @@ func (d *Delivery) begin(ctx context.Context) error {
 
 var (
 	errSave  = errors.New("save the cursor's copy")
-	errBegin = errors.New("go on with the run")
+	errBegin = errors.New("the run cannot begin")
 )
+
+// beginError is an errBegin that says only what its reason says.
+type beginError struct{ error }
+
+func (e beginError) Is(target error) bool { return target == errBegin }
+func (e beginError) Unwrap() error        { return e.error }
 
 // fatal tells whether beginning again cannot help.
 func fatal(err error) bool {
@@ -227,7 +233,7 @@ func (d *Delivery) due(ctx context.Context, f *feed, begun *time.Time) (uint64, 
 	if *begun = time.Now(); begun.Before(moment) {
 		*begun = moment
 	}
-	if err := sleep(ctx, time.Until(moment)); err != nil {
+	if err := pace.Sleep(ctx, time.Until(moment)); err != nil {
 		return 0, err
 	}
 	most := min(own+uint64(d.CommitEvents*d.Shard.Count()), d.End)
@@ -250,7 +256,7 @@ func (d *Delivery) transact(ctx context.Context, s *session, f *feed, due uint64
 	late, cancel := afterGrace(ctx, grace)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
-		if sleep(late, time.Second) == nil {
+		if pace.Sleep(late, time.Second) == nil {
 			d.Say("stopping: up to %s more for what is on its way; a second signal ends at once", grace)
 		}
 	})()
@@ -306,7 +312,7 @@ func (d *Delivery) produce(ctx, late context.Context, s *session, f *feed, due u
 			return to, 0, err
 		}
 		if p.wait > 0 {
-			if err := sleep(ctx, p.wait); err != nil {
+			if err := pace.Sleep(ctx, p.wait); err != nil {
 				return to, 0, err
 			}
 			continue
@@ -347,7 +353,7 @@ func (d *Delivery) produceCursor(ctx context.Context, s *session, f *feed, to ui
 func afterGrace(ctx context.Context, grace time.Duration) (context.Context, func()) {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		if sleep(late, grace) == nil {
+		if pace.Sleep(late, grace) == nil {
 			cancel()
 		}
 	})

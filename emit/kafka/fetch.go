@@ -1,12 +1,15 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"sync"
 	"time"
+
+	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -110,7 +113,7 @@ func (r *reader) partition(ctx context.Context, x Extent) error {
 			return fmt.Errorf("read %s-%d at offset %d: %w", r.topic, x.Partition, at, refusedTo(err, "Read", "topic", r.topic))
 		case next == at: // a broker that is slow or away, or that throttles
 			if time.Since(lastProgress) > patient {
-				return fmt.Errorf("read %s-%d at offset %d of %d: %w", r.topic, x.Partition, at, x.End, firstErr(err, ErrNoAnswer))
+				return fmt.Errorf("read %s-%d at offset %d of %d: %w", r.topic, x.Partition, at, x.End, cmp.Or(err, ErrNoAnswer))
 			}
 			if err := r.pause(ctx, err); err != nil {
 				return err
@@ -135,7 +138,7 @@ func (r *reader) hand(x Extent, records []*kgo.Record) {
 
 // pause waits before the next attempt, and looks for the leaders after an error.
 func (r *reader) pause(ctx context.Context, failure error) error {
-	if err := sleep(ctx, 100*time.Millisecond); err != nil {
+	if err := pace.Sleep(ctx, 100*time.Millisecond); err != nil {
 		return err
 	}
 	if failure != nil {
@@ -197,19 +200,10 @@ func (r *reader) retained(ctx context.Context, partition int32, at int64) (int64
 	}
 	start, ok := starts.Lookup(r.topic, partition)
 	if !ok || start.Err != nil {
-		return 0, fmt.Errorf("start of %s-%d: %w", r.topic, partition, firstErr(start.Err, errNoOffsets))
+		return 0, fmt.Errorf("start of %s-%d: %w", r.topic, partition, cmp.Or(start.Err, errNoOffsets))
 	}
 	if start.Offset <= at {
 		return 0, fmt.Errorf("%w: %s-%d has lost offset %d and what followed", ErrTopicLost, r.topic, partition, at)
 	}
 	return start.Offset, nil
-}
-
-func firstErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,12 +1,15 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -161,7 +164,7 @@ func (s *session) awaitHanging(ctx context.Context) ([]OpenTransaction, error) {
 		if err != nil || len(own) == 0 || time.Now().After(deadline) {
 			return own, err
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pace.Sleep(ctx, pause); err != nil {
 			return nil, err
 		}
 	}
@@ -229,7 +232,7 @@ func (s *session) visible(ctx context.Context, open map[int32]bool, last *kgo.Re
 	for p := range int32(s.partitions) {
 		start, ok := starts.Lookup(s.Topic, p)
 		if !ok || start.Err != nil {
-			return false, fmt.Errorf("offsets of %s-%d: %w", s.Topic, p, start.Err)
+			return false, fmt.Errorf("offsets of %s-%d: %w", s.Topic, p, cmp.Or(start.Err, errNoOffsets))
 		}
 		end, err := s.lastStable(ctx, s.Topic, p)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gen/emit/meter"
+	"gen/emit/pace"
 )
 
 // outage tells a person that the broker is away or slow, and when it is back:
@@ -54,7 +55,7 @@ func (o *outage) committed(next uint64) {
 
 // watch says so when a transaction takes long, until the context ends.
 func (o *outage) watch(ctx context.Context) {
-	for sleep(ctx, time.Second) == nil {
+	for pace.Sleep(ctx, time.Second) == nil {
 		o.mu.Lock()
 		if !o.sent.IsZero() && time.Since(o.sent) > slow {
 			o.tell(o.sent, "waiting for the broker: nothing from event %d on is committed since %s", o.from, time.Since(o.sent).Round(time.Second))

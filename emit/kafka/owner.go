@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"gen/emit/pace"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -97,7 +99,7 @@ func (s *session) awaitQuiet(ctx context.Context, first *Cursor, wait time.Durat
 	end := time.Now().Add(wait)
 	s.Say("run %s was last driven by %s; waiting %s to see whether it still is", s.run, first.Owner, wait.Round(time.Second))
 	for time.Now().Before(end) {
-		if err := sleep(ctx, min(time.Second, time.Until(end))); err != nil {
+		if err := pace.Sleep(ctx, min(time.Second, time.Until(end))); err != nil {
 			return err
 		}
 		now, err := peek()
@@ -127,7 +129,7 @@ func (s *session) tellFenced(ctx context.Context, err error) error {
 		if c, err := peekCursor(ctx, s.Connection, s.run, s.shard); err == nil && c != nil && c.Owner != s.Owner {
 			return fencedBy(s.run, c.Owner)
 		}
-		_ = sleep(ctx, 100*time.Millisecond) // the loop sees the end
+		_ = pace.Sleep(ctx, 100*time.Millisecond) // the loop sees the end
 	}
 	return fencedBy(s.run, "another process")
 }
@@ -153,7 +155,7 @@ func (s *session) fenced(ctx context.Context) bool {
 		// Whoever took over has begun by ending our transaction, which takes a
 		// moment; until then the coordinator does not say.
 		moment := kerr.IsRetriable(err) || errors.Is(err, kerr.ConcurrentTransactions)
-		if !moment || sleep(ctx, 50*time.Millisecond) != nil {
+		if !moment || pace.Sleep(ctx, 50*time.Millisecond) != nil {
 			return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch)
 		}
 	}

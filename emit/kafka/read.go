@@ -1,10 +1,13 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
 	"time"
+
+	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -76,7 +79,7 @@ func (conn *Connection) settle(ctx context.Context, topic string, partitions []i
 		start, startOK := starts.Lookup(topic, p)
 		end, endOK := ends.Lookup(topic, p)
 		if !startOK || start.Err != nil || !endOK || end.Err != nil {
-			return nil, nil, fmt.Errorf("offsets of %s-%d: %w", topic, p, firstErr(start.Err, end.Err, errNoOffsets))
+			return nil, nil, fmt.Errorf("offsets of %s-%d: %w", topic, p, cmp.Or(start.Err, end.Err, errNoOffsets))
 		}
 		extents = append(extents, Extent{p, start.Offset, end.Offset})
 	}
@@ -92,7 +95,7 @@ func (conn *Connection) settle(ctx context.Context, topic string, partitions []i
 			conn.Say("waiting for an open transaction in %s-%d to end", topic, hidden[0].Partition)
 			said = true
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := pace.Sleep(ctx, pause); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -109,7 +112,7 @@ func (conn *Connection) unstable(ctx context.Context, topic string, extents []Ex
 	for _, x := range extents {
 		o, ok := stable.Lookup(topic, x.Partition)
 		if !ok || o.Err != nil {
-			return nil, fmt.Errorf("last stable offset of %s-%d: %w", topic, x.Partition, firstErr(o.Err, errNoOffsets))
+			return nil, fmt.Errorf("last stable offset of %s-%d: %w", topic, x.Partition, cmp.Or(o.Err, errNoOffsets))
 		}
 		if o.Offset < x.End {
 			hidden = append(hidden, Extent{x.Partition, o.Offset, x.End})

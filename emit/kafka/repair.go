@@ -279,8 +279,8 @@ func (r Repair) neverBack(ctx context.Context, conn *Connection, c Cursor) error
 		known = k.Run
 	}
 	if c = c.of(r.Shard); known.Ahead(c.Run) {
-		return fmt.Errorf("%w: event %d of incarnation %d was committed, the topic holds events up to %d of incarnation %d",
-			ErrLostData, known.Next-1, known.Incarnation, c.Next-1, c.Incarnation)
+		return fmt.Errorf("%w: event %d of incarnation %d was committed, the topic holds the events before %d of incarnation %d",
+			ErrLostData, known.Next-1, known.Incarnation, c.Next, c.Incarnation)
 	}
 	return nil
 }

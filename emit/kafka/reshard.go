@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gen/core"
+	"gen/emit/pace"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -51,11 +52,11 @@ func (s *session) generate(ctx context.Context, asked *Cursor) (*Generation, err
 			s.closeProducer()
 			err = s.begun(ctx)
 		case wait > 0:
-			err = sleep(ctx, wait)
+			err = pace.Sleep(ctx, wait)
 		default:
 			err = s.reshard(ctx, asked)
 			if err != nil && !fatal(err) && try < 50 { // another shard may do it too
-				err = sleep(ctx, time.Duration(50+rand.IntN(200))*time.Millisecond)
+				err = pace.Sleep(ctx, time.Duration(50+rand.IntN(200))*time.Millisecond)
 			}
 		}
 		if err != nil {
@@ -206,7 +207,7 @@ func (s *session) consider(ctx context.Context, before *Generation, asked Cursor
 	}
 	if s.resume != nil {
 		if c.Schedule, _, err = s.resume(c, true); err != nil {
-			return c, false, fmt.Errorf("%w: %w", errBegin, err)
+			return c, false, beginError{err}
 		}
 	}
 	return c, sit.kafka != nil, nil

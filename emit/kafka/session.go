@@ -212,12 +212,8 @@ func (s *session) readTransactionVersion(ctx context.Context) (int16, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask %v for its versions: %w", s.Brokers, err)
 	}
-	for _, f := range resp.FinalizedFeatures {
-		if f.Name == "transaction.version" {
-			return f.MaxVersionLevel, nil
-		}
-	}
-	return 0, nil
+	level, _ := transactionVersion(resp)
+	return level, nil
 }
 
 // checkTopic returns ErrTopicReplaced when the topic is not the one that

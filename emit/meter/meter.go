@@ -1,8 +1,8 @@
 // Package meter measures a delivery while it runs: how far it is, how late its
 // events are, and what it waits for.
 //
-// A sink tells a Meter what it does; Read tells everybody else. All methods may
-// be called from many goroutines, and on a nil Meter, which measures nothing.
+// A sink tells a Meter what it does, or a nil one, which measures nothing; Read tells
+// everybody else. All methods may be called from many goroutines.
 //
 // # Lag
 //

@@ -141,7 +141,7 @@ func (p *Pacer) Next(ctx context.Context, n, to uint64) (uint64, error) {
 // Wait returns when event n is due and the maximum rate allows one, or when the
 // context ends.
 func (p *Pacer) Wait(ctx context.Context, n uint64) error {
-	if err := sleep(ctx, -p.Late(n)); err != nil || p.limit == nil {
+	if err := Sleep(ctx, -p.Late(n)); err != nil || p.limit == nil {
 		return err
 	}
 	for {
@@ -149,7 +149,7 @@ func (p *Pacer) Wait(ctx context.Context, n uint64) error {
 		if missing <= 0 {
 			return nil
 		}
-		if err := sleep(ctx, time.Duration(missing/float64(p.limit.Limit())*float64(time.Second))+1); err != nil {
+		if err := Sleep(ctx, time.Duration(missing/float64(p.limit.Limit())*float64(time.Second))+1); err != nil {
 			return err
 		}
 	}
@@ -179,7 +179,8 @@ func (p *Pacer) skipTo(ms int64) {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, or returns the context's error when it ends first.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
