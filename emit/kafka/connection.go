@@ -40,10 +40,6 @@ type Config struct {
 	EndHanging         bool   // end a transaction of this run that the broker has lost
 	Shard              core.Shard
 	Say                func(format string, args ...any)
-
-	again      bool   // the process has driven the run before
-	took       int64  // Time of the cursor that it went on from
-	generation uint32 // in which it has
 }
 
 // DefaultConfig returns the settings for a target.

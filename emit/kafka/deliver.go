@@ -43,12 +43,20 @@ type Delivery struct {
 	// second. All wait for the one whose quota is used up: the order stays.
 	PartitionRate int
 
+	history
 	cursor     Cursor
 	pacer      *pace.Pacer
 	quota      *pace.Quota
 	commitCost time.Duration // of the last transaction: from its last record to its end
 	outage     outage
 	together   *meeting // with the other shards of the process; nil: there are none
+}
+
+// history is what a process has done in a run.
+type history struct {
+	again      bool   // it has driven the run before
+	took       int64  // Time of the cursor that it went on from
+	generation uint32 // in which it has
 }
 
 // patience is how long a delivery that has not begun tries to.
@@ -87,7 +95,7 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 	if d.cursor.Next > 0 {
 		local = d.cursor.Run
 	}
-	s, err := openSession(ctx, d.Config, asked, local, d.Resume)
+	s, err := openSession(ctx, d.Config, d.history, asked, local, d.Resume)
 	if err != nil {
 		return err
 	}

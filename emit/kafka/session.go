@@ -18,6 +18,7 @@ import (
 // recovery that began it to the first error.
 type session struct {
 	*Connection
+	history
 	run                string
 	shard              string // as in the transactional id
 	producer           *kgo.Client
@@ -59,13 +60,13 @@ type resume func(c Cursor, grow bool) (core.Schedule, uint64, error)
 // openSession recovers: it ends what a predecessor left open, reads the
 // cursor and decides where to go on. Errors that are not of decide.go may pass.
 // With a restart it sets asked's incarnation.
-func openSession(ctx context.Context, c Config, asked *Cursor, local core.Run, resume resume) (*session, error) {
+func openSession(ctx context.Context, c Config, h history, asked *Cursor, local core.Run, resume resume) (*session, error) {
 	conn, err := Connect(ctx, c, true)
 	if err != nil {
 		return nil, err
 	}
 	s := newSession(conn, asked.Name, c.Shard.String())
-	s.acknowledged, s.resume = local, resume
+	s.history, s.acknowledged, s.resume = h, local, resume
 	if err := s.recover(ctx, asked, local); err != nil {
 		s.close()
 		return nil, err
