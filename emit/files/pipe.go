@@ -80,75 +80,87 @@ func (p *Pipe) Run(ctx context.Context) (next uint64, err error) {
 	if !p.Format.Text() {
 		return p.RunPaced(ctx, nil)
 	}
-	type chunk struct {
-		from, to uint64
-		made     chan []byte
-	}
 	workers := max(1, p.Workers)
-	group, ctx := errgroup.WithContext(ctx)
-	todo := make(chan chunk)
-	// What stands in order is never more than workers+1 chunks ahead: the
-	// memory in use does not depend on the speed of the reader.
-	order := make(chan chunk, workers)
-	free := make(chan []byte, 2*workers+2)
-	group.Go(func() error {
-		defer close(todo)
-		defer close(order)
-		for from := p.From; from < p.To; {
-			c := chunk{from, from + min(pipeEvents, p.To-from), make(chan []byte, 1)}
-			select {
-			case order <- c:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			select {
-			case todo <- c:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			from = c.to
-		}
-		return nil
-	})
-	for range workers {
-		group.Go(func() error {
-			events := make([]core.Event, pipeEvents)
-			for c := range todo {
-				var buf []byte
-				select {
-				case buf = <-free:
-				default:
-				}
-				made, err := p.encode(buf[:0], events[:c.to-c.from], c.from)
-				if err != nil {
-					return err
-				}
-				c.made <- made
-			}
-			return nil
-		})
+	l := &line{
+		Pipe: p, todo: make(chan chunk), order: make(chan chunk, workers), free: make(chan []byte, 2*workers+2), next: p.From,
 	}
-	next = p.From
-	var writeErr error // says more than that the context has ended
-	group.Go(func() error {
-		for c := range order {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.cut(ctx) })
+	for range workers {
+		group.Go(l.make)
+	}
+	group.Go(func() error { return l.write(ctx) })
+	err = group.Wait()
+	return l.next, firstFailure(l.failed, err)
+}
+
+// chunk is some events that follow each other, and where their bytes will be.
+type chunk struct {
+	from, to uint64
+	made     chan []byte
+}
+
+// line is a range that is cut into chunks, which are made by several workers and
+// written in order. What stands in order is never more than workers+1 chunks ahead:
+// the memory in use does not depend on the speed of the reader.
+type line struct {
+	*Pipe
+	todo, order chan chunk
+	free        chan []byte
+	next        uint64 // the first event that is not written whole
+	failed      error  // of a write, which says more than that the context has ended
+}
+
+func (l *line) cut(ctx context.Context) error {
+	defer close(l.todo)
+	defer close(l.order)
+	for from := l.From; from < l.To; {
+		c := chunk{from, from + min(pipeEvents, l.To-from), make(chan []byte, 1)}
+		for _, to := range []chan chunk{l.order, l.todo} {
 			select {
-			case made := <-c.made:
-				if _, writeErr = p.Out.Write(made); writeErr != nil {
-					return writeErr
-				}
-				next = c.to
-				p.Events.Add(c.to - c.from)
-				p.Meter.Committed(next)
-				free <- made
+			case to <- c:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
-		return nil
-	})
-	err = group.Wait()
-	return next, firstFailure(writeErr, err)
+		from = c.to
+	}
+	return nil
+}
+
+func (l *line) make() error {
+	events := make([]core.Event, pipeEvents)
+	for c := range l.todo {
+		var buf []byte
+		select {
+		case buf = <-l.free:
+		default:
+		}
+		made, err := l.encode(buf[:0], events[:c.to-c.from], c.from)
+		if err != nil {
+			return err
+		}
+		c.made <- made
+	}
+	return nil
+}
+
+func (l *line) write(ctx context.Context) error {
+	for c := range l.order {
+		select {
+		case made := <-c.made:
+			if _, l.failed = l.Out.Write(made); l.failed != nil {
+				return l.failed
+			}
+			l.next = c.to
+			l.Events.Add(c.to - c.from)
+			l.Meter.Committed(l.next)
+			l.free <- made
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // encode appends the bytes of the events from n on. Event 0 brings what a
