@@ -68,10 +68,9 @@ func run(t topic, brokers string, delays bool, args []string) error {
 	c.Stderr = os.Stderr
 	var seen result
 	var err error
-	switch {
-	case t.name == "":
+	if t.name == "" {
 		seen, err = pipe(c)
-	default:
+	} else {
 		opts := []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...), kgo.FetchIsolationLevel(kgo.ReadCommitted())}
 		if t.client, err = kgo.NewClient(opts...); err != nil {
 			return err
@@ -87,7 +86,7 @@ func run(t topic, brokers string, delays bool, args []string) error {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
 	cpu, memory := c.usage()
-	_, err = fmt.Printf("%d\t%d\t%.4f\t%.4f\t%d\t%.4f\t%s\n", seen.events, seen.bytes,
+	_, err = fmt.Fprintf(os.Stdout, "%d\t%d\t%.4f\t%.4f\t%d\t%.4f\t%s\n", seen.events, seen.bytes,
 		seen.took.Seconds(), cpu.Seconds(), memory, seen.first.Seconds(), quantiles(seen.delays))
 	return err
 }
