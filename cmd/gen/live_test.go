@@ -45,7 +45,7 @@ func watched(t *testing.T, events uint64) *watch {
 }
 
 func testEnv() *env {
-	return &env{stdout: io.Discard, ui: &ui{w: io.Discard, quiet: true}, now: time.Now}
+	return &env{stdout: output{io.Discard}, ui: &ui{w: io.Discard, quiet: true}, now: time.Now}
 }
 
 func get(t *testing.T, w *watch, path string) *http.Response {

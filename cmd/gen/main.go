@@ -38,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // env is what a command gets from outside.
 type env struct {
-	stdout         io.Writer
+	stdout         output
 	stdoutTerminal bool
 	ui             *ui
 	now            func() time.Time

@@ -130,6 +130,7 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 	if pacer != nil {
 		next, err = pipe.RunPaced(ctx, pacer)
 	} else {
+		files.WidenPipe(e.stdout.Writer)
 		next, err = pipe.Run(ctx)
 	}
 	stop()

@@ -8,7 +8,8 @@
 Each round runs every line once, so that a slow minute of the machine falls on all of
 them; ratios within the table say more than its figures. Groups:
 
-    pipe     text, read and dropped; copying the same text from a file is the limit
+    pipe     text through a pipe, read and dropped, and into /dev/null; copying the same
+             text from a file is the limit
     files    into a directory, synced; copying the same text to the disk is the limit
     verify   of those directories; reading the same bytes from the cache is the limit
     kafka    one broker, 6 partitions, acks=all, rows of one size. Only gen computes

@@ -32,6 +32,10 @@ def dump(*arguments):
     return lambda b, n, out: ["./gen", "dump", "--quiet", "--count", n, *arguments]
 
 
+def dump_null(form):
+    return lambda b, n, out: ["sh", "-c", f"exec ./gen dump --quiet --count {n} --format {form} >/dev/null"]
+
+
 def dump_to(form, *arguments):
     return lambda b, n, out: ["./gen", "dump", "--quiet", "--count", n, "--format", form, "--to", out, *arguments]
 
@@ -105,6 +109,8 @@ def delays(b):
 
 GROUPS = {
     "pipe": [
+        Line("gen-jsonl-null", dump_null("jsonl"), into="nothing"),
+        Line("gen-csv-null", dump_null("csv"), into="nothing"),
         Line("gen-jsonl", dump()),
         Line("gen-jsonl-1-worker", dump("--workers", 1)),
         Line("gen-csv", dump("--format", "csv")),

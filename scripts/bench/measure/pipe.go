@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"time"
 )
 
@@ -12,6 +13,9 @@ func pipe(c *command) (seen result, err error) {
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return seen, err
+	}
+	if f, ok := out.(*os.File); ok {
+		f.Fd() // its reads then wait in the system, as those of most readers do
 	}
 	c.begin = time.Now()
 	if err := c.Start(); err != nil {
