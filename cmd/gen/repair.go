@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gen/core"
@@ -158,7 +159,7 @@ func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptio
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	if local.Next > 0 && !c.IsSet("rate") && !c.IsSet("start") {
+	if local.Next > 0 && !slices.ContainsFunc([]string{"rate", "start", "load", "arrivals", "schedule"}, c.IsSet) {
 		run.Schedule = local.Schedule
 	}
 	return &repairJob{

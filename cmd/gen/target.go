@@ -229,7 +229,12 @@ func snapshotFor(e *env, state string, saved files.Meta) (*core.Snapshot, error)
 	if saved.Snapshot == "" || !errors.Is(err, fs.ErrNotExist) {
 		return openSnapshot(e, state)
 	}
-	s, err := snapshotOf(state, saved.Snapshot, saved.Recipe)
+	return recordedSnapshot(state, saved.Snapshot, saved.Recipe)
+}
+
+// recordedSnapshot makes the snapshot of a recorded run again, and keeps it.
+func recordedSnapshot(state, id string, r core.Recipe) (*core.Snapshot, error) {
+	s, err := snapshotOf(state, id, r)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,9 +47,9 @@ type topicPart struct {
 
 // toTopic delivers into a Kafka topic, from where its cursor stands.
 func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config) error {
-	snapshot, err := openSnapshot(e, o.state)
+	snapshot, err := topicSnapshot(ctx, e, o, config)
 	if err != nil {
-		return err
+		return topicTrouble(err, config, o.again)
 	}
 	schedule := o.schedule.fresh
 	if _, err := endOf(schedule, 0, o.count); err != nil {
@@ -66,6 +67,25 @@ func toTopic(ctx context.Context, e *env, o deliverOptions, config kafka.Config)
 		return err
 	}
 	return r.deliver(ctx)
+}
+
+// topicSnapshot returns the snapshot of the state directory; when it has none, the
+// one that the run's cursor names, or else the default one.
+func topicSnapshot(ctx context.Context, e *env, o deliverOptions, config kafka.Config) (*core.Snapshot, error) {
+	if _, err := store.Open(o.state).LoadSnapshot(); config.Restart || !errors.Is(err, fs.ErrNotExist) {
+		return openSnapshot(e, o.state)
+	}
+	conn, err := reach(ctx, config, true)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	cursors, err := conn.ReadCursors(ctx)
+	if err != nil || cursors[o.run] == nil {
+		return openSnapshot(e, o.state) // what is wrong with a cursor the delivery tells
+	}
+	c := cursors[o.run].Cursor
+	return recordedSnapshot(o.state, c.Snapshot, c.Recipe)
 }
 
 // open makes a delivery of each shard, and holds its record.
