@@ -207,6 +207,8 @@ func rateText(rate float64) string {
 		return fmt.Sprintf("%.2f M events/s", rate/1e6)
 	case rate >= 1e4:
 		return fmt.Sprintf("%.1f k events/s", rate/1e3)
+	case rate >= 1e3:
+		return fmt.Sprintf("%.0f events/s", rate)
 	default:
 		return fmt.Sprintf("%.3g events/s", rate)
 	}
