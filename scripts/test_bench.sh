@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test_bench.sh runs all groups of bench/bench.py but spark with few events: each
-# line of pipe and files writes its number of valid rows, those of kafka bring theirs
-# into the topic, and the table has all lines. How fast they are is nobody's business
-# here. A peer that cannot be fetched fails it.
+# line of pipe, files and large writes its number of valid rows, those of kafka bring
+# theirs into the topic, and the table has all lines. How fast they are is nobody's
+# business here. A peer that cannot be fetched fails it.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +16,7 @@ python=$("$here/venv.sh" "$here/bench/requirements.txt")
 valid() { "$python" "$here/bench/valid.py" "$work/table" "$work/kept"; }
 
 mkdir "$work/kept"
-"$here/bench/bench.py" pipe files verify kafka read start --rounds 1 --count 100000 --keep "$work/kept" >"$work/table"
+"$here/bench/bench.py" pipe files large verify kafka read start --rounds 1 --count 100000 --keep "$work/kept" >"$work/table"
 cat "$work/table"
 valid || fail "the lines above did not write what they should"
 echo "ok: every line writes its number of valid rows"

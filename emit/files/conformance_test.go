@@ -32,6 +32,10 @@ func onEveryPlace(t *testing.T, test func(t *testing.T, base string)) {
 		}
 		t.Run("scheme "+name, func(t *testing.T) { test(t, place(t)) })
 	}
+	t.Run("past the cache", func(t *testing.T) {
+		pastTheCache(t)
+		test(t, t.TempDir())
+	})
 }
 
 func TestDirectories(t *testing.T) { onEveryPlace(t, directory) }

@@ -13,6 +13,19 @@ func startWriteback(f *os.File, at, n int64) {
 	_ = unix.SyncFileRange(int(f.Fd()), at, n, unix.SYNC_FILE_RANGE_WRITE)
 }
 
+// setDirect has writes into a file go past the page cache, or through it again.
+func setDirect(f *os.File, direct bool) error {
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+	if err != nil {
+		return err
+	}
+	if flags &^= unix.O_DIRECT; direct {
+		flags |= unix.O_DIRECT
+	}
+	_, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, flags)
+	return err
+}
+
 // pipeBytes is what any user may ask for: /proc/sys/fs/pipe-max-size.
 const pipeBytes = 1 << 20
 

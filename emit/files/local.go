@@ -7,12 +7,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 )
 
 // local is a directory of the machine's file systems.
 type local struct {
-	path string
-	temp string // see Options.temp
+	path    string
+	temp    string       // see Options.temp
+	written atomic.Int64 // bytes, until now
 }
 
 func openLocal(target string, o Options) (Dir, error) {
@@ -28,7 +30,7 @@ func openLocal(target string, o Options) (Dir, error) {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return nil, fmt.Errorf("%s is a file: a directory is wanted", path)
 	}
-	return &local{path, o.temp()}, nil
+	return &local{path: path, temp: o.temp()}, nil
 }
 
 func splitLocal(target string) (dir, name string, err error) {
@@ -62,7 +64,11 @@ func (d *local) Create(name string) (Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &localFile{dir: d, file: f, temp: temp, name: filepath.Join(d.path, name)}, nil
+	file := &localFile{dir: d, file: f, temp: temp, name: filepath.Join(d.path, name)}
+	if d.written.Load() >= cachedBytes {
+		file.direct = newDirectWriter(f)
+	}
+	return file, nil
 }
 
 // resolve follows the symbolic links of the part of a path that exists, so
@@ -98,6 +104,7 @@ func makeDir(path string) error {
 type localFile struct {
 	dir        *local
 	file       *os.File
+	direct     *directWriter // nil when it goes by way of the page cache
 	temp, name string
 	closed     bool
 	published  bool
@@ -110,6 +117,10 @@ type localFile struct {
 const flushBytes = 8 << 20
 
 func (f *localFile) Write(b []byte) (n int, err error) {
+	defer func() { f.dir.written.Add(int64(n)) }()
+	if f.direct != nil {
+		return f.direct.Write(b)
+	}
 	n, err = writeInParts(f.file, b)
 	f.size += int64(n)
 	if f.size-f.flushed >= flushBytes {
@@ -119,9 +130,14 @@ func (f *localFile) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-func (f *localFile) Finish() error {
-	err := f.file.Sync()
+func (f *localFile) Finish() (err error) {
 	f.closed = true
+	if f.direct != nil {
+		err = f.direct.finish()
+	}
+	if err == nil {
+		err = f.file.Sync()
+	}
 	return errors.Join(err, f.file.Close())
 }
 
@@ -136,6 +152,9 @@ func (f *localFile) Publish() error {
 func (f *localFile) Abort() {
 	if !f.closed {
 		f.closed = true
+		if f.direct != nil {
+			_ = f.direct.stop()
+		}
 		_ = f.file.Close() // the file goes away
 	}
 	if !f.published {

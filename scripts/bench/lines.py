@@ -52,6 +52,11 @@ def shell(command):
     return lambda b, n, out: ["sh", "-c", command, "sh", out]
 
 
+def ten_times(copy):
+    """Copies into a directory, file by file; what is copied stays in the page cache."""
+    return shell(f'mkdir "$1" && for i in 0 1 2 3 4 5 6 7 8 9; do {copy} && sync "$1/$i.jsonl" || exit; done')
+
+
 def duckdb(form, path=None):
     return lambda b, n, out: [b.python, HERE / "duckdb_rows.py", n, form, path or out]
 
@@ -129,6 +134,12 @@ GROUPS = {
         Line("duckdb-parquet", duckdb("parquet"), into="file", beside="gen-parquet", part=1 / 2, python=True),
         Line("tpchgen-parquet", lambda b, n, out: [b.program("tpchgen-cli"), "parquet", "--scale-factor", scale(n), "--tables", "lineitem", "--output-dir", out],
              into="file", beside="gen-parquet", part=1 / 2, python=True),
+    ],
+    "large": [
+        Line("gen-jsonl-large", dump_to("jsonl"), into="file", part=10),
+        Line("copy-large", ten_times('cat same.jsonl >"$1/$i.jsonl"'), into="file", beside="gen-jsonl-large", part=10),
+        Line("copy-large-direct", ten_times('dd if=same.jsonl of="$1/$i.jsonl" bs=1M oflag=direct status=none'),
+             into="file", beside="gen-jsonl-large", part=10),
     ],
     "verify": [
         Line("verify-jsonl", lambda b, n, out: ["./gen", "verify", "--quiet", "jsonl"], into="nothing"),

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Tells whether each line of bench.py has written its events: valid.py TABLE DIR.
 
-TABLE is what bench.py printed, DIR its --keep. Of all but the lines of pipe and files
-there need only be figures. A row of ratings has the four
-columns, ids of the catalogue's range and a rating in halves from 0.5 to 5; one
-of lineitem is counted alone.
+TABLE is what bench.py printed, DIR its --keep. Of all but the lines of pipe, files
+and large there need only be figures. A row of ratings has the four columns, ids of
+the catalogue's range and a rating in halves from 0.5 to 5; one of lineitem is counted
+alone.
 """
 
 import pathlib
@@ -14,9 +14,9 @@ import duckdb
 
 import lines
 
-GROUPS = ["pipe", "files", "verify", "kafka", "read", "start"]
+GROUPS = ["pipe", "files", "large", "verify", "kafka", "read", "start"]
 LINES = [line.name for group in GROUPS for line in lines.GROUPS[group]]
-KEPT = [line.name for group in ("pipe", "files") for line in lines.GROUPS[group] if line.into != "nothing"]
+KEPT = [line.name for group in ("pipe", "files", "large") for line in lines.GROUPS[group] if line.into != "nothing"]
 GOOD = """"userId" BETWEEN 1 AND 138493 AND "movieId" BETWEEN 1 AND 131262 AND rating BETWEEN 0.5 AND 5
     AND rating * 2 = floor(rating * 2) AND timestamp > 1700000000000"""
 
