@@ -53,6 +53,9 @@ sums=$(grep -h '"snapshot"' hdfs.json parquet.json csv.json | sort -u)
 ./gen check --state hdfs-state --movies "$address/data/content_features/movies_features" --genres "$genres" --to "$address/data/new" >checked ||
 	fail "gen check: exit status $?: $(cat checked)"
 grep -q "$address/data/new will be made" checked || fail "gen check does not look at the directory: $(cat checked)"
+grep -q 'ok *disk *writable' checked || fail "gen check does not try to write: $(cat checked)"
+hdfs tool fs -ls "$address/data" >listed
+! grep check listed || fail "gen check leaves something behind"
 ok "what Spark wrote into HDFS ($(cat catalogue.json)) gives the snapshot of the local Parquet and CSV files:$sums"
 
 crash dump "${KILLS:-6}" dump --count 6000000 --segment 100000
@@ -86,6 +89,9 @@ hdfs tool fs -chmod 700 "$address/private"
 refused 1 'permission denied for user alice' "${alice[@]}" ./gen dump --quiet --count 10 --to "$address/private/x"
 refused 1 'permission denied for user alice' "${alice[@]}" ./gen dump --quiet --count 10 --to "$address/new"
 refused 1 'permission denied for user alice' "${alice[@]}" ./gen snapshot --movies "$address/private"
+code=0
+"${alice[@]}" ./gen check --to "$address/new" >checked || code=$?
+((code == 4)) && grep -q 'wrong *disk .*permission denied for user alice' checked || fail "gen check, exit status $code, does not see that alice may not write: $(cat checked)"
 hdfs tool dfsadmin -setSpaceQuota 1m "$address/quota"
 refused 1 'quota of /quota is exceeded' ./gen dump --quiet --count 10 --to "$address/quota"
 [[ -z $(hdfs tool fs -ls "$address/quota") ]] || fail "something was left behind: $(hdfs tool fs -ls "$address/quota")"

@@ -211,10 +211,13 @@ func emptyDirectory(dir files.Dir) finding {
 
 func lookAtDisk(_ context.Context, x *checkup) finding {
 	u, err := url.Parse(x.dir.URL())
-	if err != nil || u.Scheme != "file" {
-		return skipped("it is not on this machine")
+	if err == nil && u.Scheme == "file" {
+		return room(u.Path, "writable", "gen check --to ANOTHER")
 	}
-	return room(u.Path, "writable", "gen check --to ANOTHER")
+	if err := files.TryToWrite(x.dir); err != nil {
+		return wrong(cmp.Or(hintOf(err), "gen check --to ANOTHER"), "%v", err)
+	}
+	return fine("writable: a file was written and removed")
 }
 
 // quoted returns an argument as a shell takes it.

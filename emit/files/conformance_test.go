@@ -49,6 +49,12 @@ func directory(t *testing.T, base string) {
 	if _, err := ReadMeta(d); !errors.Is(err, ErrNoRun) {
 		t.Errorf("ReadMeta of a directory that is not there: %v, want ErrNoRun", err)
 	}
+	if err := TryToWrite(d); err != nil {
+		t.Errorf("TryToWrite into what is not there: %v", err)
+	}
+	if names, err := list(openTemp(t, base)); len(names) > 0 || err != nil {
+		t.Errorf("TryToWrite leaves %v, %v", names, err)
+	}
 	big := strings.Repeat("0123456789abcdef", 100_000)
 	for _, content := range []string{"first", "", big} {
 		p, err := d.Create("data")

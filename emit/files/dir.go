@@ -124,7 +124,7 @@ func schemeOf(target string) (scheme, error) {
 	}
 	s, ok := schemes[name]
 	if !ok {
-		return scheme{}, fmt.Errorf("%w %s://; there are a path, file:// and %s (and kafka:// for topics)", ErrScheme, name, HDFS)
+		return scheme{}, fmt.Errorf("%w %s://: files are at a path, file:// or %s, topics at kafka://", ErrScheme, name, HDFS)
 	}
 	return s, nil
 }
@@ -187,6 +187,37 @@ func publishBy(d Dir, name string, write func(io.Writer) error) error {
 		return err
 	}
 	return p.Publish()
+}
+
+// TryToWrite writes a little file into a directory, or into the first of its parents
+// that is there, and removes it.
+func TryToWrite(d Dir) error {
+	for {
+		_, err := fs.Stat(d.FS(), ".")
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		parent, name, err := split(d.URL())
+		if err != nil {
+			return err
+		}
+		if name == "." {
+			break
+		}
+		d = parent
+	}
+	p, err := d.Create("check")
+	if err != nil {
+		return err
+	}
+	defer p.Abort()
+	if _, err := io.WriteString(p, "gen check\n"); err != nil {
+		return err
+	}
+	return p.Finish()
 }
 
 // list returns the names in a directory in order; none when it does not exist.

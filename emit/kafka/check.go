@@ -343,7 +343,7 @@ func partitionName(topic string, partition int32) string {
 
 // LookAtRun returns where a run, or a shard of it, stands, nil when it has not
 // begun, and the error with which a delivery would refuse to go on, see decide.go.
-// It does not look for records of a run without a cursor.
+// Without a cursor it reads the topic, for records of the run.
 func (conn *Connection) LookAtRun(ctx context.Context, asked Cursor, local core.Run) (found *Cursor, err error) {
 	if conn.cursorPartitions > 0 {
 		if found, err = conn.lookAtShard(ctx, asked.Name); err != nil {
@@ -353,7 +353,13 @@ func (conn *Connection) LookAtRun(ctx context.Context, asked Cursor, local core.
 	if found != nil {
 		asked.NoHeader = found.NoHeader
 	}
-	_, err = decide(situation{kafka: found, local: local, asked: asked, topicID: conn.topicID, partitions: conn.partitions})
+	sit := situation{kafka: found, local: local, asked: asked, topicID: conn.topicID, partitions: conn.partitions}
+	if found == nil && conn.topicID != "" {
+		if sit.found, err = conn.findIncarnations(ctx, asked); err != nil {
+			return nil, err
+		}
+	}
+	_, err = decide(sit)
 	return found, err
 }
 

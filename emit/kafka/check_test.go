@@ -250,6 +250,27 @@ func TestLookAtRun(t *testing.T) {
 	}
 }
 
+// Without a cursor the records count: a stream would refuse.
+func TestLookAtRunWithoutACursor(t *testing.T) {
+	config, seq := cluster(t), testSequence(t)
+	deliverTo(t, config, seq, 100)
+	dropTopic(t, config, config.CursorTopic)
+	conn, err := Dial(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.LookAtTopics(t.Context())
+	run := newDelivery(config, seq, 0).Run
+	if c, err := conn.LookAtRun(t.Context(), Cursor{Run: run}, core.Run{}); c != nil || !errors.Is(err, ErrNoCursor) {
+		t.Errorf("LookAtRun = %+v, %v, want ErrNoCursor", c, err)
+	}
+	run.Name = "another"
+	if _, err := conn.LookAtRun(t.Context(), Cursor{Run: run}, core.Run{}); err != nil {
+		t.Errorf("LookAtRun of another run: %v", err)
+	}
+}
+
 // gone fails when a topic of a trial is still there.
 func gone(t *testing.T, c *kfake.Cluster) {
 	t.Helper()

@@ -264,10 +264,10 @@ func (s *session) begin(ctx context.Context) error {
 // findIncarnations returns the latest incarnation of the run of which the topic
 // holds a record, plus 1; 0 when there is none. Without headers every record
 // may be one.
-func (s *session) findIncarnations(ctx context.Context, asked Cursor) (found uint32, err error) {
-	asked.TopicID = s.topicID
+func (conn *Connection) findIncarnations(ctx context.Context, asked Cursor) (found uint32, err error) {
+	asked.TopicID = conn.topicID
 	ids := asked.incarnations()
-	err = s.readCommitted(ctx, s.Topic, all(s.partitions), func(r *kgo.Record) {
+	err = conn.readCommitted(ctx, conn.Topic, all(conn.partitions), func(r *kgo.Record) {
 		if id, _, ok := ParseHeader(r); ok {
 			if i, known := ids[id]; known {
 				found = max(found, i+1)
