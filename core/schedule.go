@@ -139,6 +139,9 @@ func (s Schedule) Equal(o Schedule) bool {
 	})
 }
 
+// From returns the segments that event n and later ones belong to.
+func (s Schedule) From(n uint64) []Segment { return s.Segments[s.index(n):] }
+
 func (s Schedule) index(n uint64) int {
 	return sort.Search(len(s.Segments), func(i int) bool { return s.Segments[i].From > n }) - 1
 }

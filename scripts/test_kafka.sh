@@ -46,7 +46,8 @@ export KAFKA_HEAP=${KAFKA_HEAP:-512m}
 for version in ${VERSIONS:-2.8.2 3.9.1 4.3.1}; do
 	[[ ! -e kafka ]] || { kafka stop 2>/dev/null && rm -rf kafka; }
 	topic=kafka://$(kafka start --version "$version")/ratings
-	./gen stream --to "$topic" --count 150 --quiet
+	./gen stream --to "$topic" --count 150 2>said
+	[[ $(grep -c 'transaction.version 0, not 2' said) == $([[ $version == 4.* ]]; echo $?) ]] || fail "Kafka $version: $(cat said)"
 	verify 150
 	consume 150
 	echo "ok: the main job on Kafka $version: $(sed -n 2p verified)"

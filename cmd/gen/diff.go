@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"gen/core"
 	"gen/emit/encode"
 	"gen/emit/files"
+	"gen/emit/kafka"
 
 	"github.com/urfave/cli/v2"
 )
@@ -27,6 +29,11 @@ func diffCommand(e *env) *cli.Command {
 		Action: func(c *cli.Context) error {
 			if c.Args().Len() != 2 {
 				return withHint(fmt.Errorf("%w: diff takes two targets", errUsage), "gen diff A B")
+			}
+			for _, target := range c.Args().Slice() {
+				if strings.HasPrefix(target, kafka.Scheme) {
+					return withHint(fmt.Errorf("%w: diff compares files, and %s is a topic", errUsage, target), "gen verify "+quoted(target)+" compares it with what is computed")
+				}
 			}
 			return runDiff(c.Context, e, c.Args().Get(0), c.Args().Get(1), c.Bool("json"))
 		},

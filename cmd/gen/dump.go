@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"strings"
+
+	"gen/emit/kafka"
 
 	"github.com/urfave/cli/v2"
 )
@@ -42,6 +45,9 @@ func parseDump(c *cli.Context, e *env) (deliverOptions, error) {
 	o, err := parseDeliver(c, e)
 	if err != nil {
 		return o, err
+	}
+	if strings.HasPrefix(o.to, kafka.Scheme) {
+		return o, withHint(fmt.Errorf("%w: dump writes files, and %s is a topic", errUsage, o.to), "gen stream --speed max --count N --to "+quoted(o.to))
 	}
 	if o.count == 0 {
 		return o, fmt.Errorf("%w: dump needs --count", errUsage)

@@ -267,7 +267,7 @@ func parseStart(s string, now func() time.Time) (ms int64, isNow bool, err error
 func (o scheduleOptions) resume(saved core.Schedule, next uint64, border int64, grow bool) (core.Schedule, error) {
 	if o.recorded != nil {
 		if !o.recorded.Equal(saved) {
-			return saved, fmt.Errorf("%w: the run has another schedule; nothing was changed", errMismatch)
+			return saved, otherSchedule(saved, *o.recorded)
 		}
 		return saved, nil
 	}
@@ -297,6 +297,35 @@ func (o scheduleOptions) resume(saved core.Schedule, next uint64, border int64, 
 	// The hours of a day begin at midnight, whenever the segment does.
 	shape, err = o.shapeLike(last.Shape, then)
 	return saved.Then(next, then, shape), err
+}
+
+// otherSchedule is the error of a run that has the one schedule and not the other:
+// it prints both from where they differ.
+func otherSchedule(saved, asked core.Schedule) error {
+	from := 0
+	first := func(s core.Schedule) core.Schedule { return core.Schedule{Segments: s.Segments[:from+1]} }
+	for from+1 < min(len(saved.Segments), len(asked.Segments)) && first(saved).Equal(first(asked)) {
+		from++
+	}
+	side := func(s core.Schedule) string { return scheduleText(s.Segments[from:]) }
+	return fmt.Errorf("%w: the run has another schedule; nothing was changed\n  saved: %s\n  asked: %s", errMismatch, side(saved), side(asked))
+}
+
+// scheduleText returns the first segments of a schedule for a person.
+func scheduleText(segments []core.Segment) string {
+	const most = 3
+	var parts []string
+	for _, g := range segments[:min(most, len(segments))] {
+		parts = append(parts, segmentText(g))
+	}
+	if more := len(segments) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func segmentText(g core.Segment) string {
+	return fmt.Sprintf("from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start))
 }
 
 // shapeText returns the arrivals of a schedule for a person.

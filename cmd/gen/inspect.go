@@ -261,7 +261,7 @@ func (a targetAnswer) text() string {
 	row("run", "%s: seed %d, snapshot %.8s", m.Run, m.Seed, m.Snapshot)
 	row("recipe", "%s", recipeText(m.Recipe))
 	for _, g := range m.Schedule.Segments {
-		row("schedule", "from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start))
+		row("schedule", "%s", segmentText(g))
 	}
 	row("files", "%d segments of %s, %s %s, %s", a.Segments, m.Segment, m.Format, m.Compress, sizeText(a.Bytes))
 	if a.Finished {

@@ -184,7 +184,7 @@ func (r inspectedRun) rows(row func(name, format string, args ...any)) {
 	}
 	row("  recipe", "%s", recipeText(r.Recipe))
 	for _, g := range r.Schedule.Segments {
-		row("  schedule", "from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start))
+		row("  schedule", "%s", segmentText(g))
 	}
 	for _, line := range r.Replay {
 		row("  replay", "%s", line)

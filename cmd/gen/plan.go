@@ -60,7 +60,7 @@ func dryRun(e *env, o deliverOptions, limit time.Duration, asJSON bool) error {
 	if end <= o.from {
 		return fmt.Errorf("%w: no event falls into this range", errUsage)
 	}
-	snapshot, err := openSnapshot(e, o.state)
+	snapshot, _, err := wouldOpenSnapshot(e, o.state)
 	if err != nil {
 		return err
 	}
@@ -75,12 +75,11 @@ func dryRun(e *env, o deliverOptions, limit time.Duration, asJSON bool) error {
 
 func plan(schedule core.Schedule, from, end uint64, speed float64) planAnswer {
 	a := planAnswer{From: from, Next: end, Events: end - from, First: schedule.At(from), Last: schedule.At(end - 1)}
-	for i, g := range schedule.Segments {
-		past := i+1 < len(schedule.Segments) && schedule.Segments[i+1].From <= from
-		if g.From >= end || past {
-			continue
+	for _, g := range schedule.From(from) {
+		if g.From >= end {
+			break
 		}
-		a.Schedule = append(a.Schedule, fmt.Sprintf("from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start)))
+		a.Schedule = append(a.Schedule, segmentText(g))
 		a.Peak = max(a.Peak, core.Peak(g.Shape))
 	}
 	length := a.Last - a.First

@@ -168,7 +168,7 @@ func snapshotRows(id string, recipe core.Recipe, seed uint64) []report.Row {
 
 func scheduleRows(s core.Schedule) (rows []report.Row) {
 	for _, g := range s.Segments {
-		rows = append(rows, report.Row{Name: "schedule", Value: fmt.Sprintf("from event %d: %s from %s", g.From, shapeText(g.Shape), timeText(g.Start))})
+		rows = append(rows, report.Row{Name: "schedule", Value: segmentText(g)})
 	}
 	return rows
 }

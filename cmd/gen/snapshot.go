@@ -384,23 +384,29 @@ func snapshotLine(r core.Recipe) string {
 // openSnapshot loads the snapshot of a state directory. When there is none it
 // makes the default one and says so.
 func openSnapshot(e *env, dir string) (*core.Snapshot, error) {
-	state := store.Open(dir)
-	s, err := state.LoadSnapshot()
-	switch {
-	case err == nil:
-		return s, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, snapshotTrouble(err)
+	s, made, err := wouldOpenSnapshot(e, dir)
+	if err != nil || !made {
+		return s, err
 	}
-	s, err = compile(e, snapshotOptions{movies: builtinName, profile: "seed", params: core.DefaultParams()})
-	if err != nil {
-		return nil, err
-	}
-	if err := state.SaveSnapshot(s); err != nil {
+	if err := store.Open(dir).SaveSnapshot(s); err != nil {
 		return nil, err
 	}
 	e.ui.say("no snapshot in %s: made the default one, %.8s (%s)", dir, s.ID(), recipeText(s.Recipe))
 	return s, nil
+}
+
+// wouldOpenSnapshot returns what openSnapshot does, and whether that is made for it.
+// It changes nothing.
+func wouldOpenSnapshot(e *env, dir string) (s *core.Snapshot, made bool, err error) {
+	s, err = store.Open(dir).LoadSnapshot()
+	switch {
+	case err == nil:
+		return s, false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, false, snapshotTrouble(err)
+	}
+	s, err = compile(e, snapshotOptions{movies: builtinName, profile: "seed", params: core.DefaultParams()})
+	return s, true, err
 }
 
 // snapshotTrouble adds the way out to an error of LoadSnapshot.

@@ -119,7 +119,7 @@ func toStdout(ctx context.Context, e *env, o deliverOptions) error {
 		return err
 	}
 	seq := &core.Sequence{Snapshot: snapshot, Seed: o.seed, Schedule: schedule}
-	banner(e, seq, "standard output", o.from, o.speed, o.format.Name)
+	banner(e, seq, "standard output", o.from, o)
 	var done atomic.Uint64
 	stop := o.progress(e, view{Target: "stdout", Sequence: seq, Total: o.count, Hidden: e.stdoutTerminal}, &done)
 	pipe := &files.Pipe{Out: files.Until(ctx, e.stdout, files.Grace), Sequence: seq, Format: o.format, From: o.from, To: end, Workers: o.workers, Events: &done, Meter: o.meter()}
@@ -166,17 +166,21 @@ func endOf(schedule core.Schedule, from, count uint64) (uint64, error) {
 	return from + count, nil
 }
 
-func banner(e *env, seq *core.Sequence, target string, from uint64, speed float64, format string) {
+func banner(e *env, seq *core.Sequence, target string, from uint64, o deliverOptions) {
 	t := seq.Snapshot.Tables()
 	pace := "as fast as possible"
-	if speed > 0 {
-		pace = "played at speed " + plain(speed)
+	if o.speed > 0 {
+		pace = "played at speed " + plain(o.speed)
 	}
 	e.ui.say("snapshot %.8s: %d movies, %d genres, %d users; %s", seq.Snapshot.ID(), len(t.Movies), len(t.Genres), t.Users(), exampleUser{1, t.UserWeights(0)})
 	if epochs := epochText(seq.Snapshot); epochs != "" {
 		e.ui.say("%s", epochs)
 	}
-	e.ui.say("events from %d on to %s: seed %d, %s, %s, event time %s, %s", from, target, seq.Seed, format, shapeText(seq.Schedule.Last()), timeText(seq.Schedule.At(from)), pace)
+	segments := seq.Schedule.From(from)
+	e.ui.say("events from %d on to %s: seed %d, %s, %s, event time %s, %s", from, target, seq.Seed, o.format.Name, shapeText(segments[0].Shape), timeText(seq.Schedule.At(from)), pace)
+	if len(segments) > 1 {
+		e.ui.say("later: %s", scheduleText(segments[1:]))
+	}
 }
 
 // toDir delivers into a directory, from where it stands.
@@ -332,7 +336,8 @@ func (d *delivery) accepted(next uint64) (files.Wait, error) {
 	if end <= next {
 		return nil, nil
 	}
-	banner(d.env, d.job.Sequence, d.job.Dir.URL(), next, d.opts.speed, d.opts.format.Name)
+	banner(d.env, d.job.Sequence, d.job.Dir.URL(), next, d.opts)
+	d.ui.say("checkpoint: the segments of the directory, run %s in %s", d.record.Name, d.opts.state)
 	total := uint64(0)
 	if d.opts.count > 0 {
 		total = end - next

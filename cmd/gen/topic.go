@@ -205,19 +205,21 @@ func topicTrouble(err error, config kafka.Config, run string) error {
 	repair := func(way string) string { return "gen repair " + run + " --" + way + " " + config.String() }
 	var hanging *kafka.HangingError
 	switch {
-	case err == nil, isStop(err), errors.Is(err, errNoBroker):
+	case err == nil, isStop(err), errors.Is(err, errNoBroker), errors.Is(err, errMismatch) && hintOf(err) != "":
 		return err
 	case errors.As(err, &hanging):
 		if shard, err := core.ParseShard(hanging.Shard); err == nil && shard.Count() > 1 && !strings.Contains(run, "--shard") {
 			run += " --shard " + hanging.Shard
 		}
 		return withHint(err, hangingHint(hanging, config, repair("end-hanging --yes")))
+	case errors.Is(err, errMismatch), errors.Is(err, kafka.ErrSchedule):
+		return withHint(err, "the same command with the --rate, --load, --arrivals and --start that the run had, or its --schedule")
 	case errors.Is(err, kafka.ErrOtherRun):
 		return withHint(err, "go on with the saved values, start another run with --run NAME, or begin anew with --restart")
+	case errors.Is(err, kafka.ErrNoCursor) && config.NoHeader:
+		return withHint(err, "records without a header do not tell where the run stands: --restart begins it anew")
 	case errors.Is(err, kafka.ErrNoCursor), errors.Is(err, kafka.ErrDamagedCursor):
 		return withHint(err, repair("from-topic")+" reads it from the records; --restart begins the run anew")
-	case errors.Is(err, kafka.ErrSchedule):
-		return withHint(err, "the same command with the --rate, --load, --arrivals and --start that the run had, or its --schedule")
 	case errors.Is(err, kafka.ErrLostData):
 		return withHint(err, repair("accept-broker")+" goes on from there")
 	case errors.Is(err, kafka.ErrHoles):

@@ -183,7 +183,8 @@ func (r *topicRun) hasBegun(part *topicPart, c kafka.Cursor) {
 	case shard.Count() > 1:
 		into += ", shard " + shard.String()
 	}
-	banner(r.env, part.Sequence, into, r.from, r.opts.speed, r.opts.format.Name)
+	banner(r.env, part.Sequence, into, r.from, r.opts)
+	r.ui.say("checkpoint: run %s in topic %s, a copy in %s", c.Name, r.config.CursorTopic, r.opts.state)
 	if r.from == 0 && !r.opts.schedule.startNow && r.opts.speed > 0 {
 		r.ui.say("event time starts %s; --start now for live traffic", timeText(part.Sequence.Schedule.At(r.from)))
 	}

@@ -56,7 +56,7 @@ type Wait func(ctx context.Context, n, to uint64) (uint64, error)
 type Result struct {
 	Next     uint64   // every event of the part before it is published
 	Segments int      // published by this invocation
-	Resumed  bool     // it went on where another one had stopped
+	Resumed  bool     // some of the part was published before
 	Complete bool     // nothing was left to do
 	Finished bool     // the whole directory is finished: of a shard's job, others may be at work
 	Replaced []string // segments of earlier invocations that were damaged, and are made anew
@@ -81,11 +81,12 @@ func (j *Job) Run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	next := p.Next
+	next, resumed := p.Next, len(p.segments) > 0
 	if j.Shard.Count() > 1 {
 		next = p.next(j.Meta, from, to)
+		resumed = slices.ContainsFunc(j.Meta.between(from, to), func(seg segment) bool { return p.segments[seg.index] })
 	}
-	result.Next, result.Resumed, result.Complete, result.Finished = next, len(p.segments) > 0, p.reached, p.reached
+	result.Next, result.Resumed, result.Complete, result.Finished = next, resumed, p.reached, p.reached
 	if j.Accepted != nil {
 		if j.wait, err = j.Accepted(next); err != nil {
 			return result, err

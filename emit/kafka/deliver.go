@@ -104,6 +104,9 @@ func (d *Delivery) session(ctx context.Context, asked *Cursor) error {
 	asked.Incarnation = s.cursor.Incarnation // a later session restarts nothing
 	if !d.again {
 		d.took, d.generation = s.found, s.cursor.Generation
+		if s.transactionVersion < 2 && d.Shard.Index == 0 {
+			d.Say("the broker has transaction.version %d, not 2 (KIP-890, Kafka 4.0): should a message be held up past the end of its transaction, gen verify sees it", s.transactionVersion)
+		}
 		if err := d.begin(ctx); err != nil {
 			return beginError{err}
 		}
