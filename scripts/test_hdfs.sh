@@ -91,7 +91,7 @@ refused 1 'permission denied for user alice' "${alice[@]}" ./gen dump --quiet --
 refused 1 'permission denied for user alice' "${alice[@]}" ./gen snapshot --movies "$address/private"
 code=0
 "${alice[@]}" ./gen check --to "$address/new" >checked || code=$?
-((code == 4)) && grep -q 'wrong *disk .*permission denied for user alice' checked || fail "gen check, exit status $code, does not see that alice may not write: $(cat checked)"
+((code == 4)) && grep -q 'WRONG *disk .*permission denied for user alice' checked || fail "gen check, exit status $code, does not see that alice may not write: $(cat checked)"
 hdfs tool dfsadmin -setSpaceQuota 1m "$address/quota"
 refused 1 'quota of /quota is exceeded' ./gen dump --quiet --count 10 --to "$address/quota"
 [[ -z $(hdfs tool fs -ls "$address/quota") ]] || fail "something was left behind: $(hdfs tool fs -ls "$address/quota")"

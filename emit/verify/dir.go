@@ -29,6 +29,9 @@ type outcome struct {
 	found  Tally   // what is missing is in gaps
 	gaps   []gap   // in ascending order
 	strays []stray // rows that are events of other files
+
+	sum  string // SHA-256, hexadecimal, of a file of a finished run whose rows are right
+	size uint64 // in bytes, of such a file
 }
 
 // gap is a range of events that are not in their file; left of them stand
@@ -69,12 +72,15 @@ func Dir(ctx context.Context, d files.Dir, meta files.Meta, seq *core.Sequence, 
 		compareManifest(meta, format.Ext(), manifest, report)
 	}
 	outcomes := make([]outcome, len(parts))
-	group, checking := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, o.Workers))
 	for i, p := range parts {
 		group.Go(func() (err error) {
 			c := &checker{dir: d, format: format, seq: seq, rows: o.Rows}
-			outcomes[i], err = c.check(checking, p)
+			outcomes[i], err = c.check(ctx, p)
+			if err == nil && report.Finished && p.present && outcomes[i].right() {
+				outcomes[i].sum, outcomes[i].size, err = hash(d.FS(), p.name) // now, while it is in the page cache
+			}
 			return err
 		})
 	}
@@ -83,7 +89,7 @@ func Dir(ctx context.Context, d files.Dir, meta files.Meta, seq *core.Sequence, 
 	}
 	merge(report, parts, outcomes)
 	if report.Finished {
-		return report, compareBytes(ctx, d, manifest, rightFiles(parts, outcomes), report, o)
+		compareBytes(manifest, parts, outcomes, report)
 	}
 	return report, nil
 }
@@ -153,13 +159,4 @@ func gapOf(gaps []gap, n uint64) *gap {
 		return nil
 	}
 	return &gaps[i]
-}
-
-// rightFiles returns the names of the files of which every row is right.
-func rightFiles(parts []part, outcomes []outcome) map[string]bool {
-	right := map[string]bool{}
-	for i, o := range outcomes {
-		right[parts[i].name] = parts[i].present && o.right()
-	}
-	return right
 }

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,8 +9,6 @@ import (
 	"io/fs"
 
 	"gen/emit/files"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // compareManifest reports what the manifest says of the run that is not so:
@@ -68,48 +65,32 @@ func entryText(name string, from, next, rows uint64) string {
 
 // compareBytes reports files whose rows are right although their bytes are not
 // those of the manifest.
-func compareBytes(ctx context.Context, d files.Dir, m files.Manifest, right map[string]bool, r *Report, o Options) error {
-	bad := make([]*Finding, len(m.Segments))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(1, o.Workers))
-	for i, e := range m.Segments {
-		if !right[e.Name] {
-			continue
-		}
-		group.Go(func() error {
-			sum, size, err := hash(ctx, d.FS(), e.Name)
-			switch {
-			case err != nil:
-				return err
-			case sum != e.SHA256:
-				bad[i] = &Finding{Kind: Damaged, File: e.Name, Want: "SHA-256 " + e.SHA256, Got: "SHA-256 " + sum}
-			case uint64(size) != e.Bytes:
-				bad[i] = &Finding{Kind: Damaged, File: files.ManifestFile, Want: fmt.Sprintf("%s of %d bytes", e.Name, size), Got: fmt.Sprintf("%d bytes", e.Bytes)}
-			}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for _, f := range bad {
-		if f != nil {
-			r.add(*f, 1)
+func compareBytes(m files.Manifest, parts []part, outcomes []outcome, r *Report) {
+	hashed := map[string]outcome{}
+	for i, o := range outcomes {
+		if o.sum != "" {
+			hashed[parts[i].name] = o
 		}
 	}
-	return nil
+	for _, e := range m.Segments {
+		o, ok := hashed[e.Name]
+		switch {
+		case !ok: // its rows are wrong
+		case o.sum != e.SHA256:
+			r.add(Finding{Kind: Damaged, File: e.Name, Want: "SHA-256 " + e.SHA256, Got: "SHA-256 " + o.sum}, 1)
+		case o.size != e.Bytes:
+			r.add(Finding{Kind: Damaged, File: files.ManifestFile, Want: fmt.Sprintf("%s of %d bytes", e.Name, o.size), Got: fmt.Sprintf("%d bytes", e.Bytes)}, 1)
+		}
+	}
 }
 
 // hash returns the SHA-256 of a file, hexadecimal, and its size.
-func hash(ctx context.Context, fsys fs.FS, name string) (sum string, size int64, err error) {
-	if err := ctx.Err(); err != nil {
-		return "", 0, err
-	}
+func hash(fsys fs.FS, name string) (sum string, size uint64, err error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return "", 0, err
 	}
 	h := sha256.New()
-	size, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), size, errors.Join(err, f.Close())
+	n, err := io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), uint64(n), errors.Join(err, f.Close())
 }
