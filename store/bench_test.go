@@ -54,8 +54,8 @@ func BenchmarkRun(b *testing.B) {
 	s := Open(b.TempDir())
 	b.Run("create", func(b *testing.B) {
 		for b.Loop() {
-			r, err := s.OpenRun(testTarget, testName)
-			if err := errors.Join(err, r.Close(), s.ResetRun(testTarget, testName)); err != nil {
+			r, err := s.OpenRun(testTarget, testName, "")
+			if err := errors.Join(err, r.Close(), s.ResetRun(testTarget, testName, "")); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -21,7 +21,7 @@ import (
 // killed: save number from+1, from+2, ..., and say so after each.
 var crashWriters = map[string]func(s *State, from uint64, saved func(uint64)) error{
 	"run": func(s *State, from uint64, saved func(uint64)) error {
-		r, err := s.OpenRun(testTarget, testName)
+		r, err := s.OpenRun(testTarget, testName, "")
 		for n := from + 1; err == nil; n++ {
 			if err = r.Save(testRun(n)); err == nil {
 				saved(n)
@@ -49,7 +49,7 @@ var crashWriters = map[string]func(s *State, from uint64, saved func(uint64)) er
 			return err
 		}
 		saveErr := s.SaveSnapshot(snap)
-		_, openErr := s.OpenRun(testTarget, testName)
+		_, openErr := s.OpenRun(testTarget, testName, "")
 		return errors.Join(saveErr, openErr)
 	},
 	// The control: a snapshot written in place.
@@ -103,7 +103,7 @@ func TestMain(m *testing.M) {
 // startWriter starts a child that saves from+1, from+2, ..., and returns the
 // lines in which it says so.
 func startWriter(t *testing.T, writer string, s *State, from uint64) (*exec.Cmd, *bufio.Scanner) {
-	child := exec.Command(os.Args[0], s.Dir(), strconv.FormatUint(from, 10))
+	child := exec.Command(os.Args[0], s.dir, strconv.FormatUint(from, 10))
 	child.Env = append(os.Environ(), crashEnv+"="+writer)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
@@ -148,7 +148,7 @@ func crash(t *testing.T, writer string, s *State, check func(acknowledged uint64
 func TestCrashRun(t *testing.T) {
 	s, _ := savedRun(t, 0)
 	err := crash(t, "run", s, func(acknowledged uint64) error {
-		r, err := s.OpenRun(testTarget, testName)
+		r, err := s.OpenRun(testTarget, testName, "")
 		if err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func TestLockedByProcess(t *testing.T) {
 		for lines.Scan() { // a full pipe would stop the writer
 		}
 	}()
-	_, err := s.OpenRun(testTarget, testName)
+	_, err := s.OpenRun(testTarget, testName, "")
 	checkError(t, "OpenRun()", err, ErrLocked, path)
 	list, err := s.Runs()
 	if err != nil || len(list) != 1 || list[0].Err != nil || !list[0].Locked || list[0].Next <= 100 {
@@ -222,7 +222,7 @@ func TestCrashSnapshot(t *testing.T) {
 	if err := crash(t, "snapshot", s, checkCrashedSnapshot(s, snaps)); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d temporary files left by the kills", len(leftovers(t, s.Dir())))
+	t.Logf("%d temporary files left by the kills", len(leftovers(t, s.dir)))
 }
 
 // TestCrashControl: the same check rejects a writer that has no temporary file

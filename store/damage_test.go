@@ -142,7 +142,7 @@ func checkDamagedRun(t *testing.T, s *State, path, what string, change bool) (re
 	if listErr != nil || len(list) != 1 {
 		t.Fatalf("%s: Runs() = %+v, %v", what, list, listErr)
 	}
-	r, err := s.OpenRun(testTarget, testName)
+	r, err := s.OpenRun(testTarget, testName, "")
 	if err != nil {
 		checkError(t, what+": OpenRun()", err, ErrCorrupt, path)
 		checkError(t, what+": Runs()", list[0].Err, ErrCorrupt, path)
@@ -375,7 +375,7 @@ func TestTruncatedWhileOpen(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Errorf("Close() = %v", err)
 	}
-	if err := s.ResetRun(testTarget, testName); err != nil {
+	if err := s.ResetRun(testTarget, testName, ""); err != nil {
 		t.Fatalf("ResetRun() = %v", err)
 	}
 	r = mustOpenRun(t, s)

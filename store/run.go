@@ -25,17 +25,11 @@ type RunFile struct {
 	db *database // nil when closed
 }
 
-// OpenRun opens the record of the run name at target: OpenShard for a run that
-// is not cut.
-func (s *State) OpenRun(target, name string) (*RunFile, error) {
-	return s.OpenShard(target, name, "")
-}
-
-// OpenShard opens the record of a shard of the run name at target, makes an empty
-// one when there is none, and holds it until Close: nobody else can. It returns
-// ErrLocked within a second, ErrCorrupt (see ResetRun) or ErrNewer; every
-// error names the file.
-func (s *State) OpenShard(target, name, shard string) (*RunFile, error) {
+// OpenRun opens the record of a shard, "" or that of a run that is not cut, of the
+// run name at target, makes an empty one when there is none, and holds it until
+// Close: nobody else can. It returns ErrLocked within a second, ErrCorrupt (see
+// ResetRun) or ErrNewer; every error names the file.
+func (s *State) OpenRun(target, name, shard string) (*RunFile, error) {
 	r := &RunFile{path: s.runPath(target, shardName(name, shard)), target: target, name: name, shard: normal(shard)}
 	err := r.open()
 	// Another process may remove the file or make it at any moment; each round
@@ -61,10 +55,7 @@ func (s *State) OpenShard(target, name, shard string) (*RunFile, error) {
 // truth about a cursor lives with the target (in Kafka's cursor topic, in a
 // directory's files), so the caller reads it there and saves it again. Nil
 // when there is none; ErrLocked while a process holds it.
-func (s *State) ResetRun(target, name string) error { return s.ResetShard(target, name, "") }
-
-// ResetShard is ResetRun for the record of a shard.
-func (s *State) ResetShard(target, name, shard string) error {
+func (s *State) ResetRun(target, name, shard string) error {
 	path := s.runPath(target, shardName(name, shard))
 	err := retryReplaced(func() error { return removeLocked(path) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -201,7 +192,7 @@ func (r *RunFile) isOf(run core.Run) bool {
 
 // Save replaces the record. It is durable when Save returns nil; after an
 // error the old or the new one is there. Name, target and shard must be those
-// given to OpenRun or OpenShard.
+// given to OpenRun.
 func (r *RunFile) Save(run core.Run) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

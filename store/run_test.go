@@ -77,7 +77,7 @@ func (m *runMachine) reopen(t *rapid.T) {
 }
 
 func (m *runMachine) open(t *rapid.T) {
-	r, err := m.s.OpenRun(testTarget, testName)
+	r, err := m.s.OpenRun(testTarget, testName, "")
 	if err != nil {
 		t.Fatalf("OpenRun() = %v", err)
 	}
@@ -88,7 +88,7 @@ func (m *runMachine) reset(t *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(t, "rarely") > 0 { // it is slow: four syncs
 		t.Skip()
 	}
-	if err := errors.Join(m.r.Close(), m.s.ResetRun(testTarget, testName)); err != nil {
+	if err := errors.Join(m.r.Close(), m.s.ResetRun(testTarget, testName, "")); err != nil {
 		t.Fatalf("ResetRun() = %v", err)
 	}
 	m.saved = nil
@@ -129,19 +129,19 @@ func TestRunLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	_, err := second.OpenRun(testTarget, testName)
+	_, err := second.OpenRun(testTarget, testName, "")
 	checkError(t, "second OpenRun()", err, ErrLocked, first.runPath(testTarget, testName))
 	if d := time.Since(start); d < 900*time.Millisecond || d > 1500*time.Millisecond {
 		t.Errorf("second OpenRun() gave up after %v, want 1 s", d)
 	}
-	err = second.ResetRun(testTarget, testName)
+	err = second.ResetRun(testTarget, testName, "")
 	checkError(t, "ResetRun() of a held run", err, ErrLocked, first.runPath(testTarget, testName))
-	other, err := second.OpenRun(testTarget, "seed-7")
+	other, err := second.OpenRun(testTarget, "seed-7", "")
 	if err != nil {
 		t.Fatalf("OpenRun() of another run = %v", err)
 	}
 	time.AfterFunc(300*time.Millisecond, func() { r.Close() })
-	again, err := second.OpenRun(testTarget, testName)
+	again, err := second.OpenRun(testTarget, testName, "")
 	if err != nil {
 		t.Fatalf("OpenRun() while the owner closes = %v", err)
 	}
@@ -184,7 +184,7 @@ func raceToCreate(t *testing.T, open func(*State) (*RunFile, error)) int32 {
 }
 
 func TestRaceToCreate(t *testing.T) {
-	if most := raceToCreate(t, func(s *State) (*RunFile, error) { return s.OpenRun(testTarget, testName) }); most != 1 {
+	if most := raceToCreate(t, func(s *State) (*RunFile, error) { return s.OpenRun(testTarget, testName, "") }); most != 1 {
 		t.Errorf("%d held one run at one time, want 1", most)
 	}
 }
@@ -272,7 +272,7 @@ func TestOpenRunRefuses(t *testing.T) {
 		{"no packed value", []byte("{}"), ErrCorrupt},
 	} {
 		writeValue(t, path, c.value)
-		_, err := s.OpenRun(testTarget, testName)
+		_, err := s.OpenRun(testTarget, testName, "")
 		checkError(t, c.name+": OpenRun()", err, c.want, path)
 		list, err := s.Runs()
 		if err != nil || len(list) != 1 || list[0].Locked || !equalRun(list[0].Run, core.Run{}) {
@@ -280,7 +280,7 @@ func TestOpenRunRefuses(t *testing.T) {
 		}
 		checkError(t, c.name+": Runs()", list[0].Err, c.want, path)
 	}
-	if err := s.ResetRun(testTarget, testName); err != nil {
+	if err := s.ResetRun(testTarget, testName, ""); err != nil {
 		t.Fatal(err)
 	}
 	r := mustOpenRun(t, s)
@@ -296,7 +296,7 @@ func TestOpenRunRefuses(t *testing.T) {
 // TestRunNamesAreBytes: a name or target that is not UTF-8 survives.
 func TestRunNamesAreBytes(t *testing.T) {
 	s, name, target := Open(t.TempDir()), "a\xff\x00b", "file:///\xfe"
-	r, err := s.OpenRun(target, name)
+	r, err := s.OpenRun(target, name, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestRunNamesAreBytes(t *testing.T) {
 func TestRunsList(t *testing.T) {
 	s := Open(t.TempDir())
 	for i, name := range []string{"c", "a", "b"} {
-		r, err := s.OpenRun(testTarget, name)
+		r, err := s.OpenRun(testTarget, name, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +324,7 @@ func TestRunsList(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	empty, err := s.OpenRun(testTarget, "d-empty")
+	empty, err := s.OpenRun(testTarget, "d-empty", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -413,13 +413,13 @@ func TestRunsBesideAWriter(t *testing.T) {
 func TestShardsHaveRecords(t *testing.T) {
 	s := Open(t.TempDir())
 	for i, shard := range []string{"0-of-1", "0-of-2", "1-of-2"} {
-		r, err := s.OpenShard(testTarget, testName, shard)
+		r, err := s.OpenRun(testTarget, testName, shard)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		if _, err := s.OpenShard(testTarget, testName, shard); !errors.Is(err, ErrLocked) {
-			t.Errorf("OpenShard(%s) a second time = %v, want ErrLocked", shard, err)
+		if _, err := s.OpenRun(testTarget, testName, shard); !errors.Is(err, ErrLocked) {
+			t.Errorf("OpenRun(%s) a second time = %v, want ErrLocked", shard, err)
 		}
 		run := testRun(uint64(i))
 		run.Shard = shard
@@ -431,7 +431,7 @@ func TestShardsHaveRecords(t *testing.T) {
 			t.Errorf("Save() of another shard into %s is taken", shard)
 		}
 	}
-	if _, err := s.OpenRun(testTarget, testName); !errors.Is(err, ErrLocked) {
+	if _, err := s.OpenRun(testTarget, testName, ""); !errors.Is(err, ErrLocked) {
 		t.Errorf("OpenRun() beside the only shard = %v, want ErrLocked", err)
 	}
 	runs, err := s.Runs()

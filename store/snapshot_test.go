@@ -50,7 +50,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if left := leftovers(t, s.Dir()); len(left) > 0 {
+	if left := leftovers(t, s.dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -183,7 +183,7 @@ func TestSaveSnapshotCleansUp(t *testing.T) {
 // for a full disk. What was saved stays, and no temporary file does.
 func TestDiskFull(t *testing.T) {
 	s, want, path := savedSnapshot(t)
-	child := exec.Command(os.Args[0], s.Dir(), "0")
+	child := exec.Command(os.Args[0], s.dir, "0")
 	child.Env = append(os.Environ(), crashEnv+"=disk full")
 	out, _ := child.CombinedOutput()
 	for _, line := range []string{
@@ -201,7 +201,7 @@ func TestDiskFull(t *testing.T) {
 	if err := checkSnapshot(got, want); err != nil {
 		t.Error(err)
 	}
-	if left := leftovers(t, s.Dir()); len(left) > 0 {
+	if left := leftovers(t, s.dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

@@ -33,9 +33,6 @@ type State struct{ dir string }
 // made when something is first written.
 func Open(dir string) *State { return &State{dir} }
 
-// Dir returns the directory's path as given to Open.
-func (s *State) Dir() string { return s.dir }
-
 func (s *State) snapshotPath() string { return filepath.Join(s.dir, "snapshot.db") }
 
 func (s *State) runsDir() string { return filepath.Join(s.dir, "runs") }

@@ -59,7 +59,7 @@ func equalRun(a, b core.Run) bool {
 
 func mustOpenRun(tb testing.TB, s *State) *RunFile {
 	tb.Helper()
-	r, err := s.OpenRun(testTarget, testName)
+	r, err := s.OpenRun(testTarget, testName, "")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -132,15 +132,12 @@ func leftovers(tb testing.TB, dir string) (found []string) {
 func TestOpenTouchesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "state")
 	s := Open(dir)
-	if s.Dir() != dir {
-		t.Errorf("Dir() = %q, want %q", s.Dir(), dir)
-	}
 	_, err := s.LoadSnapshot()
 	checkError(t, "LoadSnapshot()", err, fs.ErrNotExist, s.snapshotPath())
 	if runs, err := s.Runs(); len(runs) != 0 || err != nil {
 		t.Errorf("Runs() = %v, %v, want none", runs, err)
 	}
-	if err := s.ResetRun(testTarget, testName); err != nil {
+	if err := s.ResetRun(testTarget, testName, ""); err != nil {
 		t.Errorf("ResetRun() of a run that is not there = %v, want nil", err)
 	}
 	if _, err := os.Stat(filepath.Dir(dir)); !errors.Is(err, fs.ErrNotExist) {

@@ -316,7 +316,7 @@ func runJob(ctx context.Context, e *env, o deliverOptions, job *files.Job) error
 func (d *delivery) refused(err error) error {
 	_, had, loadErr := d.file.Load()
 	if loadErr == nil && !had {
-		err = errors.Join(err, d.file.Close(), store.Open(d.opts.state).ResetShard(d.record.Target, d.record.Name, d.record.Shard))
+		err = errors.Join(err, d.file.Close(), store.Open(d.opts.state).ResetRun(d.record.Target, d.record.Name, d.record.Shard))
 	}
 	if errors.Is(err, files.ErrOtherRun) {
 		return withHint(err, "go on with the saved values, or take another directory")
@@ -365,13 +365,13 @@ func (d *delivery) published(entry files.Entry) {
 // openRun opens the record of a run. One that is damaged is begun anew: the
 // truth about a directory is in the directory.
 func openRun(e *env, state *store.State, r core.Run) (*store.RunFile, error) {
-	file, err := state.OpenShard(r.Target, r.Name, r.Shard)
+	file, err := state.OpenRun(r.Target, r.Name, r.Shard)
 	if errors.Is(err, store.ErrCorrupt) {
 		e.ui.warn("%v; it is begun anew from what %s holds", err, r.Target)
-		if err := state.ResetShard(r.Target, r.Name, r.Shard); err != nil {
+		if err := state.ResetRun(r.Target, r.Name, r.Shard); err != nil {
 			return nil, err
 		}
-		return state.OpenShard(r.Target, r.Name, r.Shard)
+		return state.OpenRun(r.Target, r.Name, r.Shard)
 	}
 	return file, err
 }
