@@ -378,7 +378,7 @@ func lookAtRun(ctx context.Context, x *checkup) finding {
 	asked := kafka.Cursor{Owner: x.opts.config.Owner, Run: core.Run{
 		Name: x.opts.run, Snapshot: x.snapshot.ID(), Seed: x.opts.seed, Format: core.FormatVersion,
 	}}
-	local, err := x.kept(kafka.Scheme + x.conn.Cluster() + "/" + x.opts.config.Topic)
+	local, err := keptRun(x.opts.state, kafka.Scheme+x.conn.Cluster()+"/"+x.opts.config.Topic, x.opts.run, x.opts.config.Shard)
 	if err != nil {
 		return wrong(x.again("inspect"), "%v", err)
 	}
@@ -414,13 +414,13 @@ func (x *checkup) whichRun() string {
 	return which
 }
 
-// kept returns the run by the state directory; Next is 0 when it knows nothing
-// of it.
-func (x *checkup) kept(target string) (core.Run, error) {
-	runs, err := store.Open(x.opts.state).Runs()
+// keptRun returns the record of a run by the state directory, and changes nothing
+// there; Next is 0 when it knows nothing of it.
+func keptRun(state, target, name string, shard core.Shard) (core.Run, error) {
+	runs, err := store.Open(state).Runs()
 	for _, r := range runs {
-		shard, err := core.ParseShard(cmp.Or(r.Shard, core.Shard{}.String()))
-		if r.Err == nil && err == nil && r.Name == x.opts.run && r.Target == target && shard.String() == x.opts.config.Shard.String() {
+		kept, err := core.ParseShard(cmp.Or(r.Shard, core.Shard{}.String()))
+		if r.Err == nil && err == nil && r.Name == name && r.Target == target && kept.String() == shard.String() {
 			return r.Run, nil
 		}
 	}

@@ -54,8 +54,7 @@ type repairJob struct {
 	kafka.Repair
 	target string
 	act    bool
-	file   *store.RunFile
-	local  core.Run // by the state directory; Next is 0 when it has none
+	file   *store.RunFile // nil when it only plans
 }
 
 // repairAnswer is what repair prints.
@@ -108,7 +107,7 @@ func runRepair(c *cli.Context, e *env) error {
 	if err != nil {
 		return topicTrouble(err, config, sameRun(c))
 	}
-	defer job.file.Close()
+	defer job.close()
 	answer, err := repairWays[way](c.Context, job)
 	if err != nil {
 		return topicTrouble(err, config, sameRun(c))
@@ -136,10 +135,17 @@ func parseRepair(c *cli.Context) (way, target string, err error) {
 	return way, target, nil
 }
 
-// openRepair holds the run in the state directory, so that no process of it is
-// at work, and puts together what its records must be.
+func (job *repairJob) close() {
+	if job.file != nil {
+		job.file.Close()
+	}
+}
+
+// openRepair puts together what the records of the run must be. One that acts holds
+// the run in the state directory, so that no process of it is at work; one that
+// plans changes nothing there.
 func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptions) (*repairJob, error) {
-	snapshot, err := openSnapshot(e, c.String("state"))
+	snapshot, _, err := wouldOpenSnapshot(e, c.String("state"))
 	if err != nil {
 		return nil, err
 	}
@@ -151,23 +157,33 @@ func openRepair(c *cli.Context, e *env, config kafka.Config, asked scheduleOptio
 		Name: runName(c), Target: known, Snapshot: snapshot.ID(), Recipe: snapshot.Recipe, Seed: c.Uint64("seed"), Format: core.FormatVersion, Schedule: asked.fresh,
 		Shard: config.Shard.String(),
 	}
-	file, err := openRun(e, store.Open(c.String("state")), run)
+	job := &repairJob{target: c.Args().First(), act: c.Bool("yes")}
+	if job.act {
+		job.file, job.Local, err = holdRun(e, c.String("state"), run)
+	} else {
+		job.Local, err = keptRun(c.String("state"), known, run.Name, config.Shard)
+	}
 	if err != nil {
 		return nil, err
 	}
-	local, _, err := file.Load()
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	if local.Next > 0 && !slices.ContainsFunc([]string{"rate", "start", "load", "arrivals", "schedule"}, c.IsSet) {
+	if local := job.Local; local.Next > 0 && !slices.ContainsFunc([]string{"rate", "start", "load", "arrivals", "schedule"}, c.IsSet) {
 		run.Schedule = local.Schedule
 	}
-	return &repairJob{
-		Repair: kafka.Repair{
-			Config: config, Run: run, Sequence: &core.Sequence{Snapshot: snapshot, Seed: run.Seed, Schedule: run.Schedule}, Local: local,
-		},
-		target: c.Args().First(), act: c.Bool("yes"), file: file, local: local,
-	}, nil
+	job.Config, job.Run = config, run
+	job.Sequence = &core.Sequence{Snapshot: snapshot, Seed: run.Seed, Schedule: run.Schedule}
+	return job, nil
+}
+
+func holdRun(e *env, state string, run core.Run) (*store.RunFile, core.Run, error) {
+	file, err := openRun(e, store.Open(state), run)
+	if err != nil {
+		return nil, core.Run{}, err
+	}
+	local, _, err := file.Load()
+	if err != nil {
+		return nil, core.Run{}, errors.Join(err, file.Close())
+	}
+	return file, local, nil
 }
 
 func repairFromTopic(ctx context.Context, job *repairJob) (repairAnswer, error) {
