@@ -50,6 +50,8 @@ for version in ${VERSIONS:-2.8.2 3.9.1 4.3.1}; do
 	[[ $(grep -c 'transaction.version 0, not 2' said) == $([[ $version == 4.* ]]; echo $?) ]] || fail "Kafka $version: $(cat said)"
 	verify 150
 	consume 150
+	id=$(kafka tool topics --describe --topic ratings 2>/dev/null | sed -n 's/.*TopicId: \([^[:space:]]*\).*/\1/p' | head -n 1)
+	[[ -n $id ]] && ./gen inspect "$topic" | grep -q "ratings, id $id, cluster" || fail "Kafka $version says topic id $id: $(./gen inspect "$topic")"
 	echo "ok: the main job on Kafka $version: $(sed -n 2p verified)"
 done
 

@@ -84,7 +84,7 @@ func (a topicAnswer) text() string {
 		fmt.Fprintf(&b, "  %-12s "+format+"\n", append([]any{name}, args...)...)
 	}
 	fmt.Fprintf(&b, "%s\n", a.Target)
-	row("topic", "%s, id %s, cluster %s", a.Topic, a.TopicID, a.Cluster)
+	row("topic", "%s, id %s, cluster %s", a.Topic, kafka.TopicIDText(a.TopicID), a.Cluster)
 	for _, p := range a.Partitions {
 		row("partition "+strconv.Itoa(int(p.Partition)), "%s", partitionText(p))
 	}

@@ -78,9 +78,9 @@ func decide(s situation) (Cursor, error) {
 	case k == nil:
 		return begin, nil
 	case s.topicID == "":
-		return begin, fmt.Errorf("%w; nothing was sent\n  saved: topic id %s, next event %d\n  found: no topic of this name", ErrTopicReplaced, k.TopicID, k.Next)
+		return begin, fmt.Errorf("%w; nothing was sent\n  saved: topic id %s, next event %d\n  found: no topic of this name", ErrTopicReplaced, TopicIDText(k.TopicID), k.Next)
 	case k.TopicID != s.topicID:
-		return begin, fmt.Errorf("%w; nothing was sent\n  saved: topic id %s, next event %d\n  found: topic id %s", ErrTopicReplaced, k.TopicID, k.Next, s.topicID)
+		return begin, fmt.Errorf("%w; nothing was sent\n  saved: topic id %s, next event %d\n  found: topic id %s", ErrTopicReplaced, TopicIDText(k.TopicID), k.Next, TopicIDText(s.topicID))
 	case !k.SameEvents(s.asked.Run) || k.NoHeader != s.asked.NoHeader:
 		return begin, fmt.Errorf("%w; nothing was sent\n  saved: %s\n  asked: %s", ErrOtherRun, side(*k), side(s.asked))
 	case s.local.Ahead(k.Run):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Description is what a cluster says of a topic.
@@ -35,6 +36,12 @@ type NamedTransaction struct {
 	OpenTransaction
 	TransactionalID string `json:"transactionalId,omitempty"`
 	State           string `json:"state,omitempty"` // by its coordinator
+}
+
+// TopicIDText returns the id of a topic as Kafka's own tools print it: base64 in the
+// alphabet for URLs (RFC 4648, section 5) without padding. Cursors hold the standard one.
+func TopicIDText(id string) string {
+	return strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(id)
 }
 
 // TopicID returns the id of the topic: another one when it was deleted and

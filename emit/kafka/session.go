@@ -229,7 +229,7 @@ func (s *session) checkTopic(ctx context.Context) error {
 		return fmt.Errorf("ask for metadata: %w", err)
 	}
 	if now := meta.Topics[s.Topic].ID.String(); now != s.cursor.TopicID {
-		return fmt.Errorf("%w\n  saved: topic id %s\n  found: topic id %s", ErrTopicReplaced, s.cursor.TopicID, now)
+		return fmt.Errorf("%w\n  saved: topic id %s\n  found: topic id %s", ErrTopicReplaced, TopicIDText(s.cursor.TopicID), TopicIDText(now))
 	}
 	s.sameTopic = true
 	return nil
