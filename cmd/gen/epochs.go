@@ -44,10 +44,13 @@ func epochEvents(c *cli.Context, state string) (uint64, error) {
 const realUsers = 138493
 
 // epochText says what an epoch is and from which event on the userIds are above
-// those of MovieLens-20M; nothing of a profile without epochs.
+// those of MovieLens-20M; of a profile without epochs only whether they are.
 func epochText(s *core.Snapshot) string {
 	lists := s.Lists()
 	if lists == nil {
+		if users := s.Tables().Users(); users > realUsers {
+			return fmt.Sprintf("userIds go up to %d: MovieLens-20M ends at %d", users, realUsers)
+		}
 		return ""
 	}
 	passed := uint64(realUsers/lists.Users()) * lists.Epoch()
