@@ -4,18 +4,8 @@
 # pasted and must mend what they are printed for, and no topic may be left, also
 # not after Ctrl-C at a random moment. VERSION=4.3.1.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
-kafka() { "$here/kafka.sh" "$1" "$work/kafka" "${@:2}"; }
-cleanup() {
-	kafka stop >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
-fail() {
-	echo "test_check.sh: $*" >&2
-	exit 1
-}
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 topics() { kafka tool topics --list | sort; }
 
 # check CODE ARGUMENTS... runs gen check and wants its exit status.
@@ -41,9 +31,7 @@ paste() {
 		xargs "$here/kafka.sh" tool "$work/kafka" "$tool" >pasted 2>&1 || fail "$command: $(cat pasted)"
 }
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
 bootstrap=$(kafka start --version "${VERSION:-4.3.1}")
-cd "$work"
 target=kafka://$bootstrap/ratings
 
 check 0 --to "$target"
@@ -57,7 +45,7 @@ check 0 --to "$target" --json
 says '"result": "ok"' '"events": 20' '"2\.5": [1-9]'
 check 0 --to "$target"
 says '^  ok       run +seed-42 has reached its end, event 1000' '^  ok       cursors +gen.cursors: 16 partitions' '^15 ok, 0 warnings|^14 ok, 1 warning'
-echo "ok: ready: $(tail -n 1 answer)"
+ok "ready: $(tail -n 1 answer)"
 
 kafka tool configs --alter --entity-type topics --entity-name ratings --add-config cleanup.policy=compact >/dev/null
 check 4 --to "$target" --send 0
@@ -65,7 +53,7 @@ says '^  WRONG    policy .*cleanup.policy'
 paste policy
 check 0 --to "$target" --send 0
 says '^  ok       policy +cleanup.policy delete'
-echo "ok: a compacted topic is refused, and mended by the command that is printed"
+ok "a compacted topic is refused, and mended by the command that is printed"
 
 # signal SIGNAL sends it to a gen check whose topic is there, up to 0.1 s later,
 # and sets code to the exit status.
@@ -87,7 +75,7 @@ for _ in {1..10}; do
 done
 topics >after
 cmp before after || fail "other topics than before: $(cat after)"
-echo "ok: no topic is left, also after Ctrl-C at 10 moments"
+ok "no topic is left, also after Ctrl-C at 10 moments"
 
 # The list of topics must be able to show one: SIGKILL leaves it behind, and the
 # command for what could not be deleted deletes it.
@@ -95,9 +83,9 @@ for ((i = 0; i < 10 && code != 137; i++)); do signal KILL; done
 topics | grep gen.check >left || fail "$i SIGKILLs and no topic was left"
 kafka tool topics --delete --topic 'gen.check.*'
 topics | cmp before - || fail "the topics were not deleted"
-echo "ok: control: SIGKILL leaves $(wc -l <left) topics, which are seen"
+ok "control: SIGKILL leaves $(wc -l <left) topics, which are seen"
 
 kafka kill
 check 4 --to "$target"
 says '^  MISSING  broker +no connection to' 'not looked at: see broker'
-echo "ok: a broker that is gone is named"
+ok "a broker that is gone is named"

@@ -6,20 +6,10 @@
 # kills of the broker do is chaos_kafka.sh's. KILLS=6 by default;
 # VERSIONS="2.8.2 3.9.1 4.3.1".
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 kills=${KILLS:-6}
 count=${COUNT:-2000000}
-work=$(mktemp -d)
-kafka() { "$here/kafka.sh" "$1" "$work/kafka" "${@:2}"; }
-cleanup() {
-	kafka stop >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
-fail() {
-	echo "test_kafka.sh: $*" >&2
-	exit 1
-}
 
 # verify COUNT: the topic holds the first COUNT events, by gen verify.
 verify() {
@@ -37,8 +27,6 @@ consume() {
 	cmp consumed wanted || fail "the Java consumer reads other rows: $(wc -l <consumed) of $1, the last $(tail -n 1 consumed)"
 }
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
-cd "$work"
 export KAFKA_HEAP=${KAFKA_HEAP:-512m}
 ./gen snapshot --quiet >/dev/null
 
@@ -52,7 +40,7 @@ for version in ${VERSIONS:-2.8.2 3.9.1 4.3.1}; do
 	consume 150
 	id=$(kafka tool topics --describe --topic ratings 2>/dev/null | sed -n 's/.*TopicId: \([^[:space:]]*\).*/\1/p' | head -n 1)
 	[[ -n $id ]] && ./gen inspect "$topic" | grep -q "ratings, id $id, cluster" || fail "Kafka $version says topic id $id: $(./gen inspect "$topic")"
-	echo "ok: the main job on Kafka $version: $(sed -n 2p verified)"
+	ok "the main job on Kafka $version: $(sed -n 2p verified)"
 done
 
 # Killed at random moments; the state directory lost at half time.
@@ -68,7 +56,7 @@ done
 ./gen stream --to "$topic" --speed max --count "$count" --quiet || fail "the last run: exit status $?"
 verify "$count"
 consume "$count"
-echo "ok: $killed kills of gen: $(sed -n 2p verified); the Java consumer reads the same keys and rows"
+ok "$killed kills of gen: $(sed -n 2p verified); the Java consumer reads the same keys and rows"
 
 # Another seed under the same name is refused, and nothing changes.
 code=0
@@ -80,4 +68,4 @@ kafka tool perf-test --topic ratings --num-records 1 --record-size 10 --throughp
 code=0
 ./gen verify "$topic" >verified || code=$?
 if ((code != 4)) || ! grep -q '1 foreign' verified; then fail "a foreign row is not found: $(cat verified)"; fi
-echo "ok: control: a row of somebody else is found"
+ok "control: a row of somebody else is found"

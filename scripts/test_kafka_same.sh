@@ -4,26 +4,12 @@
 # order must not depend on the commit interval, on kills, on the pace, on the
 # number of processors, nor on the batches of the producer.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 
-fail() {
-	echo "test_kafka_same.sh: $*" >&2
-	exit 1
-}
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 count=300000
-work=$(mktemp -d)
-kafka() { "$here/kafka.sh" "$1" "$work/kafka" "${@:2}"; }
-cleanup() {
-	jobs -p | xargs -r kill 2>/dev/null || true
-	kafka stop >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
 bootstrap=$(kafka start)
-cd "$work"
 ./gen snapshot --quiet >/dev/null
 
 # stream TOPIC FLAGS... delivers the run into a topic. At speed 4000 it lasts a
@@ -82,7 +68,7 @@ wanted=hashes.paced-50ms
 (($(awk '{ n += $2 } END { print n }' $wanted) == count)) || fail "not $count records: $(<$wanted)"
 for topic in paced-5ms paced-1s killed unpaced one-processor small-zstd-batches no-header; do
 	cmp $wanted "hashes.$topic" || fail "$topic holds other partitions than paced-50ms: $(diff $wanted "hashes.$topic")"
-	echo "ok: $topic: the same 6 partitions"
+	ok "$topic: the same 6 partitions"
 done
 ! cmp -s $wanted hashes.another-seed || fail "another seed gives the same hashes: they compare nothing"
-echo "ok: control: another seed gives other hashes"
+ok "control: another seed gives other hashes"

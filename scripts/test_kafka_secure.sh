@@ -4,8 +4,8 @@
 # message, its hint, its exit status, and that no password stands in it.
 # Kafka 4.3.1 with all of it, Kafka 2.8.2 with each mechanism.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 dir=$work/none
 kafka() { "$here/kafka.sh" "$1" "$dir" "${@:2}"; }
 # begin NAME ARGUMENTS starts a broker; one runs at a time.
@@ -14,15 +14,6 @@ begin() {
 	dir=$work/$1
 	bootstrap=$(kafka start "${@:2}")
 	topic=kafka://$bootstrap/ratings
-}
-cleanup() {
-	kafka stop >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
-fail() {
-	echo "test_kafka_secure.sh: $*" >&2
-	exit 1
 }
 
 # stream FILE ARGUMENTS streams with a client.properties. What gen says is in
@@ -79,8 +70,6 @@ each_mechanism() {
 	(($(grep -c 'events up to 20000, 20000 records' verified) == 3)) || fail "$(<verified)"
 }
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
-cd "$work"
 ./gen snapshot --quiet >/dev/null
 begin acl --acl
 secrets=("$(sed -n 's/.* password="\([^"]*\)".*/\1/p' "$dir/client.properties")" hunter2)
@@ -112,10 +101,10 @@ diff - granted <<-'END' || fail "gen asks for other rights than its documents na
 	WRITE TOPIC ratings LITERAL
 	WRITE TRANSACTIONAL_ID gen: PREFIXED
 END
-echo "ok: five hints lead from no right at all to the least ones"
+ok "five hints lead from no right at all to the least ones"
 
 each_mechanism
-echo "ok: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 over TLS: $(tail -n 1 verified)"
+ok "PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 over TLS: $(tail -n 1 verified)"
 
 for mechanism in PLAIN SCRAM-SHA-256 SCRAM-SHA-512; do
 	sed 's/password="[^"]*"/password="hunter2"/' "$dir/client-$mechanism.properties" >bad.properties
@@ -129,7 +118,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
 change ssl.truststore.location ssl.truststore.location=other.pem >file && refuse 'signed by CN=gen-test-ca, which is not in the truststore' 'ssl.truststore.location' file
 # Linux takes 0.0.0.0 for this machine, and the certificate is none for it.
 topic=kafka://0.0.0.0:${bootstrap##*:}/ratings refuse 'is one for another name' 'ssl.endpoint.identification.algorithm=' "$dir/client.properties"
-echo "ok: a wrong password, no login, no TLS, another CA, another name"
+ok "a wrong password, no login, no TLS, another CA, another name"
 
 # gen check tells the same, and is content with the least rights.
 code=0
@@ -138,7 +127,7 @@ cat checked >>said
 { ((code == 4)) && grep -q '^  WRONG    broker .*the broker refused the login of user' checked; } || fail "gen check: exit status $code: $(<checked)"
 ./gen check --to "$topic" --kafka-config "$dir/client.properties" >checked 2>>said || fail "gen check: exit status $?: $(<checked)"
 cat checked >>said
-echo "ok: gen check: $(tail -n 1 checked)"
+ok "gen check: $(tail -n 1 checked)"
 
 # The keystore of Java, and what the hint makes of it.
 keytool -importcert -noprompt -alias ca -file "$dir/ca.pem" -keystore trust.jks -storepass changeit 2>keytool.log || fail "$(<keytool.log)"
@@ -147,7 +136,7 @@ hint=$(sed -n 's/^gen: hint: \(keytool .*\); then .*/\1/p' err)
 eval "$hint" <<<changeit 2>keytool.log || fail "$hint: $(<keytool.log)"
 change ssl.truststore.location ssl.truststore.location=trust.jks.pem >file
 stream file --count 1000 || fail "$hint: $(<err)"
-echo "ok: the hint converts the truststore of Java"
+ok "the hint converts the truststore of Java"
 
 # A right that is withdrawn in the middle ends the run; given back, it goes on.
 timeout 60 ./gen stream --to "$topic" --kafka-config "$dir/client.properties" --run withdrawn --speed 20 2>err &
@@ -165,14 +154,14 @@ follow_hint err
 stream "$dir/client.properties" --run withdrawn --count 20000 || fail "$(<err)"
 verified
 grep -q 'run withdrawn: events up to 20000, 20000 records' verified || fail "$(<verified)"
-echo "ok: a right that is withdrawn ends the run, and given back lets it go on: $(tail -n 1 verified)"
+ok "a right that is withdrawn ends the run, and given back lets it go on: $(tail -n 1 verified)"
 
 begin plain
 sed "s|^bootstrap.*||" "$work/acl/client.properties" >client.properties
 refuse 'the broker seems to have no TLS on this port' 'security.protocol=SASL_PLAINTEXT,' client.properties
 sed 's/SASL_SSL/SSL/' client.properties >file && refuse 'the broker seems to have no TLS on this port' 'security.protocol=PLAINTEXT,' file
 sed 's/SASL_SSL/SASL_PLAINTEXT/' client.properties >file && refuse 'the broker has no login on this port' 'security.protocol=PLAINTEXT,' file
-echo "ok: a broker without TLS, or without a login"
+ok "a broker without TLS, or without a login"
 
 begin old --version 2.8.2 --acl
 secrets+=("$(sed -n 's/.* password="\([^"]*\)".*/\1/p' "$dir/client.properties")")
@@ -181,10 +170,10 @@ allow --operation Create --operation Write --operation Read --topic ratings
 allow --operation Create --operation Write --operation Read --operation DescribeConfigs --topic gen.cursors
 allow --operation Write --transactional-id gen: --resource-pattern-type prefixed
 each_mechanism
-echo "ok: Kafka 2.8.2, each mechanism: $(tail -n 1 verified)"
+ok "Kafka 2.8.2, each mechanism: $(tail -n 1 verified)"
 
 for secret in "${secrets[@]}"; do
 	[[ -n $secret ]] || fail "no password to look for"
 	! grep -qF -- "$secret" said || fail "gen told a password: $(grep -F -- "$secret" said | head -n 3)"
 done
-echo "ok: no password in the $(wc -l <said) lines that gen said"
+ok "no password in the $(wc -l <said) lines that gen said"

@@ -5,27 +5,12 @@
 # the Java producer would choose; Spark Structured Streaming, stopped and started
 # again on its checkpoint, counts what gen dumps.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 
-ok() { echo "ok: $*"; }
-fail() {
-	echo "test_kafka_spark.sh: $*" >&2
-	exit 1
-}
-
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=$("$here/venv.sh")
-work=$(mktemp -d)
-cleanup() {
-	jobs -p | xargs -r kill 2>/dev/null || true
-	"$here/kafka.sh" stop "$work/kafka" >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
-kafka() { "$here/kafka.sh" "$1" "$work/kafka" "${@:2}"; }
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
 bootstrap=$(kafka start)
-cd "$work"
 # shellcheck disable=SC1091
 . ./kafka/env
 to=kafka://$bootstrap/ratings

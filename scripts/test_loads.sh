@@ -4,28 +4,16 @@
 # (10 by default) and the rate changed three times in between. gen verify must
 # find every event once, with the timestamp of the whole recorded schedule.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 kills=${KILLS:-10}
-work=$(mktemp -d)
-kafka() { "$here/kafka.sh" "$1" "$work/kafka" "${@:2}"; }
-cleanup() {
-	kafka stop >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
-fail() {
-	echo "test_loads.sh: $*" >&2
-	exit 1
-}
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
 bootstrap=$(kafka start)
-cd "$work"
 GEN=$work/gen "$here/three_loads.sh" "kafka://$bootstrap/three" 8 >three 2>log || fail "three loads: $(cat three; tail -n 5 log)"
 for load in normal peak valley; do
 	grep -q "^run $load: events up to [1-9]" three || fail "no events of $load: $(cat three)"
 done
-echo "ok: three loads at once: $(tail -n 1 three)"
+ok "three loads at once: $(tail -n 1 three)"
 
 topic=kafka://$bootstrap/day
 changes=("--load day --rate 20" "--load peak" "--load day --rate 1/3")
@@ -47,4 +35,4 @@ done
 segments=$(grep -o '"shape":' inspected | wc -l)
 ((segments == 4)) || fail "$segments segments in the schedule, want 4: $(cat inspected)"
 ./gen verify "$topic" >verified || fail "$(cat verified)"
-echo "ok: a day at speed 3600, $kills kills, 3 changes of rate, $segments segments: $(sed -n 2p verified)"
+ok "a day at speed 3600, $kills kills, 3 changes of rate, $segments segments: $(sed -n 2p verified)"

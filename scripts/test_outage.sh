@@ -5,34 +5,29 @@
 # --max-rate, and gen verify must find each of them once. Then the same with a
 # broker that is killed and started again.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 outage=${OUTAGE:-6} rate=500 most=2000
-work=$(mktemp -d)
-stream=
-kafka() { "$here/kafka.sh" "$1" "$work/kafka" "${@:2}"; }
-cleanup() {
-	[[ -z $stream ]] || kill "$stream" 2>/dev/null || true
-	[[ ! -s $work/kafka/env ]] || kill -CONT "$(broker)" 2>/dev/null || true
-	kafka stop >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
 fail() {
 	echo "test_outage.sh: $*" >&2
-	tail -n 5 "$work/log" >&2 || true
+	tail -n 5 log >&2 || true
 	exit 1
 }
-broker() { sed -n 's/^PIDS=\([0-9]*\).*/\1/p' "$work/kafka/env"; }
+broker() { sed -n 's/^PIDS=\([0-9]*\).*/\1/p' kafka/env; }
+# A broker that is stopped cannot end.
+resume() {
+	[[ ! -s kafka/env ]] || kill -CONT "$(broker)" 2>/dev/null || true
+	cleanup
+}
+trap resume EXIT
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
 bootstrap=$(kafka start)
-cd "$work"
 ./gen snapshot --quiet >/dev/null
 
 # metric NAME prints a figure as a whole number.
 metric() { curl -fsS "${url}metrics" | awk -v name="$1" '$1 == name { printf "%d\n", $2; found = 1 } END { exit !found }'; }
-# await STATE waits until the stream is in a state.
-await() {
+# reach STATE waits until the stream is in a state.
+reach() {
 	for _ in {1..600}; do
 		[[ $(metric "gen_state{state=\"$1\"}" 2>/dev/null) != 1 ]] || return 0
 		kill -0 "$stream" 2>/dev/null || fail "the stream has ended before it was $1"
@@ -51,10 +46,10 @@ suffer() {
 		[[ -z $url ]] || break
 		sleep 0.1
 	done
-	await running
+	reach running
 	sleep 3
 	"$2"
-	await waiting
+	reach waiting
 	before=$(metric process_resident_memory_bytes)
 	[[ $(curl -s -o /dev/null -w '%{http_code}' "${url}readyz") == 503 ]] || fail "ready while it waits"
 	sleep "$outage"
@@ -78,12 +73,11 @@ suffer() {
 		[[ ! $caught ]] || break
 	done
 	[[ $caught ]] || fail "$name: it has not caught up in 600 s"
-	echo "ok: $name: $behind s behind, memory $((before / 1000000)) to $((during / 1000000)) MB, caught up at $most/s at the most, $(metric gen_restarts_total) restarts"
+	ok "$name: $behind s behind, memory $((before / 1000000)) to $((during / 1000000)) MB, caught up at $most/s at the most, $(metric gen_restarts_total) restarts"
 	kill -INT "$stream"
 	wait "$stream" || true
-	stream=
 	./gen verify "kafka://$bootstrap/$name" >verified || fail "$name: $(cat verified)"
-	echo "ok: $name: $(sed -n 2p verified)"
+	ok "$name: $(sed -n 2p verified)"
 }
 stop() { kill -STOP "$(broker)"; }
 go_on() { kill -CONT "$(broker)"; }

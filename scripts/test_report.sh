@@ -5,30 +5,9 @@
 # headless Chromium (SHOTS=DIR keeps the screenshots). EVENTS=1000000 by default;
 # TIMED=20000000 also times so many, and prints the peak memory.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=$(mktemp -d)
-driver=
-cleanup() {
-	[[ ! $driver ]] || kill "$driver" 2>/dev/null || true
-	"$here/kafka.sh" stop "$work/kafka" >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
-fail() {
-	echo "test_report.sh: $*" >&2
-	exit 1
-}
-
-if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
-	[[ $EUID == 0 && -x /usr/bin/apt-get ]] ||
-		fail "chromium and chromedriver are not installed; they are Debian's chromium and chromium-driver"
-	echo "installing chromium and chromium-driver"
-	(apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium chromium-driver) \
-		>"$work/apt" 2>&1 || fail "apt-get could not install chromium: $(tail -n 5 "$work/apt")"
-fi
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 python=$("$here/venv.sh")
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
-cd "$work"
 for table in users movies model; do ./gen export "$table" --quiet >"$table.csv"; done
 
 # check NAME EVENTS ARGUMENTS...: the figures of NAME.json are those of the events.
@@ -46,12 +25,12 @@ count=${EVENTS:-1000000}
 check parquet 'parquet/part-*.parquet' "${truth[@]}"
 figures() { sed -n '/"figures": {/,/"verdict"/p' "$1"; }
 cmp <(figures parquet.json) <(figures jsonl.json) || fail "JSONL and Parquet of the same events have other figures"
-echo "ok: JSONL has the same figures"
+ok "JSONL has the same figures"
 ./gen report --snapshot --count "$count" --json >snapshot.json
 figures snapshot.json | grep -q '"hours"' && fail "a snapshot has no hours"
 same='/"mean"|"gini"|"r2"|"affinityCorrelation"/'
 cmp <(figures parquet.json | awk "$same") <(figures snapshot.json | awk "$same") || fail "--snapshot draws other events"
-echo "ok: --snapshot draws the same events"
+ok "--snapshot draws the same events"
 
 # Ratings as MovieLens has them: times in seconds, ids with gaps, and a movie that
 # the catalogue does not have; the same from pandas as Parquet.
@@ -68,16 +47,16 @@ cp ml/movies.csv ml-parquet/
 check ml ml/ratings.csv --movies ml/movies.csv
 ./gen report --json ml-parquet >ml-parquet.json
 cmp <(figures ml.json) <(figures ml-parquet.json) || fail "CSV and Parquet of others have other figures"
-echo "ok: Parquet of others has the same figures"
+ok "Parquet of others has the same figures"
 
 # A live run in Kafka, beside one that is not asked for.
 export KAFKA_HEAP=${KAFKA_HEAP:-512m}
-address=$("$here/kafka.sh" start "$work/kafka")
+address=$(kafka start)
 topic=kafka://$address/ratings
 ./gen stream --to "$topic" --run live --rate 1000 --start now --count 8000 --quiet
 ./gen stream --to "$topic" --run other --seed 7 --speed max --count 5000 --quiet
 ./gen report --json --run live --to kafka.html "$topic" >kafka.json 2>/dev/null
-"$here/kafka.sh" tool "$work/kafka" console-consumer --topic ratings --from-beginning --isolation-level read_committed --timeout-ms 5000 \
+kafka tool console-consumer --topic ratings --from-beginning --isolation-level read_committed --timeout-ms 5000 \
 	--formatter-property print.partition=true --formatter-property print.timestamp=true 2>/dev/null |
 	sed -nE 's/^CreateTime:([0-9]+)\tPartition:([0-9]+)\t\{(.*)\}$/{\3,"created":\1,"partition":\2}/p' >consumed.jsonl
 "$python" - <<'PY'
@@ -98,17 +77,11 @@ json.dump(report, open("live.json", "w"))
 print(f"ok: {len(rows)} records, their partitions and lags ({want}) are those that the Java consumer reads")
 PY
 check live live.parquet "${truth[@]}"
-"$here/kafka.sh" stop "$work/kafka" >/dev/null 2>&1
+kafka stop >/dev/null 2>&1
 
-chromedriver --port=0 >driver.log 2>&1 &
-driver=$!
-for _ in {1..100}; do
-	grep -q 'successfully on port' driver.log && break
-	sleep 0.1
-done
-port=$(grep -o 'successfully on port [0-9]*' driver.log | grep -o '[0-9]*$') || fail "chromedriver does not start: $(tail -n 5 driver.log)"
+browser
 mkdir -p "${SHOTS:=$work/shots}"
-python3 "$here/report_page.py" --driver "http://127.0.0.1:$port" --shots "$SHOTS" parquet.html ml.html kafka.html
+python3 "$here/report_page.py" --driver "$driver" --shots "$SHOTS" parquet.html ml.html kafka.html
 
 if [[ ${TIMED:-} ]]; then
 	for format in parquet jsonl; do

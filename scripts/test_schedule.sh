@@ -3,17 +3,10 @@
 # comment of package core says, compute rows by stages, ramps, random arrivals
 # and changes of rate, and compares them with those of gen, byte for byte.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 python=$("$here/venv.sh")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
-	echo "test_schedule.sh: $*" >&2
-	exit 1
-}
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
-cd "$work"
 for what in users movies model; do ./gen export "$what" 2>/dev/null >"$what.csv"; done
 
 # schedules: a name, the flags, the first event.
@@ -28,7 +21,7 @@ compare() {
 	cmp got.jsonl want.jsonl || fail "$name: row $(cmp got.jsonl want.jsonl | sed 's/.*line //') differs: $schedule"
 	# The recorded schedule asks for the same events.
 	./gen dump --from "$from" --count 20000 --quiet --schedule "$schedule" | cmp - want.jsonl || fail "$name: --schedule gives other rows"
-	echo "ok: $name: 20000 rows from event $from on"
+	ok "$name: 20000 rows from event $from on"
 }
 compare day 0 --load day --start 2025-01-01T13:20:34Z
 compare day-late 9007199254000000 --load day --rate 50000
@@ -41,4 +34,4 @@ compare segments 0 --schedule '[{"from":0,"start":1735689600000,"shape":"rate 50
 # Times that are not those of the schedule are found.
 "$python" "$here/reference.py" --users users.csv --movies movies.csv --model model.csv --count 20000 --schedule '[{"from":0,"start":1735689600000,"shape":"poisson 43 rate 1/3"}]' --from 5000 >other.jsonl
 ./gen dump --from 5000 --count 20000 --quiet --arrivals poisson --rate 1/3 | cmp -s - other.jsonl && fail "another seed of arrivals gives the same times"
-echo "ok: control: arrivals of another seed are told apart"
+ok "control: arrivals of another seed are told apart"

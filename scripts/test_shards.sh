@@ -5,24 +5,11 @@
 # shard killed at random, and from three shards to two at half time while the old
 # ones keep starting again. KILLS=5 by default, 50 is the long form.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/suite.sh"
 kills=${KILLS:-5}
-work=$(mktemp -d)
-kafka() { "$here/kafka.sh" "$1" "$work/kafka" "${@:2}"; }
-cleanup() {
-	jobs -p | xargs -r kill -9 2>/dev/null || true
-	kafka stop >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
-ok() { echo "ok: $*"; }
-fail() {
-	echo "test_shards.sh: $*" >&2
-	exit 1
-}
 
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen && go build -tags chaos -o "$work/gen-chaos" ./cmd/gen)
-cd "$work"
+(cd "$here/.." && go build -tags chaos -o "$work/gen-chaos" ./cmd/gen)
 ./gen snapshot --quiet >/dev/null
 # Every process is a machine: it has a state directory of its own.
 machine() { mkdir -p "$1" && cp gen-state/snapshot.db "$1"; }

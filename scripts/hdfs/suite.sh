@@ -1,23 +1,15 @@
-# suite.sh is what test_hdfs.sh and chaos_hdfs.sh have in common: a gen and a
-# real HDFS in the folder $work, which is the current one.
+# suite.sh is what test_hdfs.sh and chaos_hdfs.sh have in common: a suite with a real
+# HDFS in its folder.
 # shellcheck shell=bash
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-work=$(mktemp -d)
-ok() { echo "ok: $*"; }
-fail() {
-	echo "${0##*/}: $*" >&2
-	exit 1
-}
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../suite.sh"
 hdfs() { "$here/hdfs.sh" "$1" "$work/hdfs" "${@:2}" 2>>"$work/hdfs.log"; }
 cleanup() {
 	hdfs stop || true
 	rm -rf "$work"
 }
-trap cleanup EXIT
 trap 'fail "line $LINENO: exit status $?: $(tail -n 2 "$work/hdfs.log")"' ERR
-(cd "$here/.." && go build -o "$work/gen" ./cmd/gen)
-cd "$work" || exit
 
 # begin NAMENODES starts HDFS; the folder of the one before goes away.
 begin() {
