@@ -155,9 +155,11 @@ class Bench:
         return result
 
     def warm(self):
-        """Has a virtual machine find the memory for the page cache that it gave back to its host: the first who writes waits for it."""
+        """Lets no line pay for another: for the memory that a virtual machine gave back to its
+        host, which the first who writes waits for, and for the disk's work on what was removed."""
         shutil.copy("same.jsonl", "warm")
         os.unlink("warm")
+        os.sync()
 
     def complete(self, line, events, result, out):
         """Completes a result with what measure does not see, and puts away what the line has made."""
