@@ -38,6 +38,13 @@ func onEveryPlace(t *testing.T, test func(t *testing.T, base string)) {
 	})
 }
 
+// pastTheCache has files of a test written past the page cache from the first on.
+func pastTheCache(t *testing.T) {
+	before := cachedBytes
+	cachedBytes = 0
+	t.Cleanup(func() { cachedBytes = before })
+}
+
 func TestDirectories(t *testing.T) { onEveryPlace(t, directory) }
 
 // directory goes through the contract of Dir and Pending.

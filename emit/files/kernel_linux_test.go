@@ -27,21 +27,3 @@ func TestWidenPipe(t *testing.T) {
 	defer file.Close()
 	WidenPipe(file)
 }
-
-// Only the blocks go past the page cache: the rest is no whole one.
-func TestSetDirect(t *testing.T) {
-	w := newDirect(t, "")
-	direct := func() bool {
-		flags, err := unix.FcntlInt(w.file.Fd(), unix.F_GETFL, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return flags&unix.O_DIRECT != 0
-	}
-	if _, err := w.Write(make([]byte, 2*blockBytes+1)); err != nil || !direct() {
-		t.Errorf("blocks are written: %v, O_DIRECT is %v, want true", err, direct())
-	}
-	if err := w.finish(); err != nil || direct() {
-		t.Errorf("the rest is written: %v, O_DIRECT is %v, want false", err, direct())
-	}
-}

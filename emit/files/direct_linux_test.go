@@ -9,14 +9,9 @@ import (
 	"slices"
 	"testing"
 	"unsafe"
-)
 
-// pastTheCache has files of a test written past the page cache from the first on.
-func pastTheCache(t *testing.T) {
-	before := cachedBytes
-	cachedBytes = 0
-	t.Cleanup(func() { cachedBytes = before })
-}
+	"golang.org/x/sys/unix"
+)
 
 // newDirect returns a writer that has found a file with this beginning.
 func newDirect(t *testing.T, beginning string) *directWriter {
@@ -30,7 +25,7 @@ func newDirect(t *testing.T, beginning string) *directWriter {
 	}
 	w := newDirectWriter(f)
 	if w == nil {
-		t.Skip("the file system of temporary files has no O_DIRECT")
+		t.Fatal("the file system of temporary files has no O_DIRECT: set TMPDIR to one that has")
 	}
 	return w
 }
@@ -85,5 +80,23 @@ func TestBlocksAreAligned(t *testing.T) {
 		if len(b) != blockBytes || uintptr(unsafe.Pointer(&b[0]))%alignment != 0 {
 			t.Errorf("a block of %d bytes at %p", len(b), b)
 		}
+	}
+}
+
+// Only the blocks go past the page cache: the rest is no whole one.
+func TestSetDirect(t *testing.T) {
+	w := newDirect(t, "")
+	direct := func() bool {
+		flags, err := unix.FcntlInt(w.file.Fd(), unix.F_GETFL, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return flags&unix.O_DIRECT != 0
+	}
+	if _, err := w.Write(make([]byte, 2*blockBytes+1)); err != nil || !direct() {
+		t.Errorf("blocks are written: %v, O_DIRECT is %v, want true", err, direct())
+	}
+	if err := w.finish(); err != nil || direct() {
+		t.Errorf("the rest is written: %v, O_DIRECT is %v, want false", err, direct())
 	}
 }
