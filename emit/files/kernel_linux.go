@@ -22,8 +22,10 @@ func setDirect(f *os.File, direct bool) error {
 	if flags &^= unix.O_DIRECT; direct {
 		flags |= unix.O_DIRECT
 	}
-	_, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, flags)
-	return err
+	if _, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, flags); err != nil {
+		return &os.PathError{Op: "fcntl", Path: f.Name(), Err: err}
+	}
+	return nil
 }
 
 // pipeBytes is what any user may ask for: /proc/sys/fs/pipe-max-size.
