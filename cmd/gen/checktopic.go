@@ -384,7 +384,7 @@ func lookAtRun(ctx context.Context, x *checkup) finding {
 	}
 	found, err := x.conn.LookAtRun(ctx, asked, local)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return warning(x.again("inspect")+" "+x.opts.to, "it has no cursor, and the topic is too large to look here whether it holds records of the run, which gen stream does")
+		return warning(x.again("inspect")+" "+x.opts.to, "not all was read within the time of a check: whether the topic holds records of a run without a cursor gen stream will find out")
 	}
 	if err != nil {
 		return wrong(x.runRemedy(err), "%s", strings.ReplaceAll(err.Error(), "\n  ", "; "))
